@@ -1,0 +1,1 @@
+//! Holds the example programs of mpm together as one package; the programs themselves stand beside this file.
