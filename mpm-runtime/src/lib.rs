@@ -1,1 +1,3 @@
 //! mpm.
+mod link;
+mod sys;

@@ -1,0 +1,140 @@
+//! How a job can end without a value.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::death::Death;
+
+/// How a job ended, if it did not return.
+///
+/// Every job has exactly one outcome: the value that its target returned, which may itself be a `Result`, or one of
+/// these.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The target panicked. Its worker goes on.
+    Panicked(Box<Panicked>),
+    /// The worker died with the job. It is replaced.
+    Died(Box<Death>),
+    /// The job was taken back: by [`JobHandle::cancel`](crate::JobHandle::cancel), or because the pool ended.
+    Cancelled(Cancelled),
+    /// The arguments or the result could not be turned into bytes.
+    Encode(Box<DataError>),
+    /// The arguments or the result could not be read back from bytes.
+    Decode(Box<DataError>),
+    /// The pool refused or gave up the job, because it could not start workers for instance; the text says why.
+    PoolFailed(Arc<str>),
+    /// The outcome was already handed out through this handle.
+    Taken,
+}
+
+impl JobError {
+    /// Whether the worker died with the job.
+    #[must_use]
+    pub const fn is_died(&self) -> bool {
+        matches!(self, Self::Died(_))
+    }
+
+    /// Whether the target panicked.
+    #[must_use]
+    pub const fn is_panicked(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// Whether the job was taken back.
+    #[must_use]
+    pub const fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_))
+    }
+
+    /// The report, if the worker died.
+    #[must_use]
+    pub fn death(&self) -> Option<&Death> {
+        if let Self::Died(death) = self { Some(death) } else { None }
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(panic) => panic.fmt(f),
+            Self::Died(death) => death.fmt(f),
+            Self::Cancelled(Cancelled { job, target, reason }) => write!(f, "job {job} (`{target}`) was cancelled: {reason}"),
+            Self::Encode(error) => write!(f, "encode {error}"),
+            Self::Decode(error) => write!(f, "decode {error}"),
+            Self::PoolFailed(reason) => write!(f, "the pool failed: {reason}"),
+            Self::Taken => f.write_str("the outcome of this job was already taken through this handle"),
+        }
+    }
+}
+
+impl std::error::Error for JobError {}
+
+/// A panic in a target.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Panicked {
+    /// The panic's message.
+    pub message: String,
+    /// Source file, line and column, if known.
+    pub location: Option<String>,
+    /// The backtrace, unless `RUST_BACKTRACE=0` forbids it.
+    pub backtrace: Option<String>,
+    /// The worker's name.
+    pub worker: String,
+    /// Its process id.
+    pub pid: u32,
+    /// The name of the job's target.
+    pub target: &'static str,
+    /// The job's id.
+    pub job: u64,
+    /// Which try at the job this was, from 1.
+    pub attempt: u32,
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job {} (`{}`) panicked", self.job, self.target)?;
+        if let Some(location) = &self.location {
+            write!(f, " at {location}")?;
+        }
+        write!(f, " in worker {} (pid {}): {}", self.worker, self.pid, self.message)?;
+        if let Some(backtrace) = &self.backtrace {
+            write!(f, "\n  backtrace in the worker:\n{backtrace}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A job that was taken back.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Cancelled {
+    /// The job's id.
+    pub job: u64,
+    /// The name of the job's target.
+    pub target: &'static str,
+    /// Who took it back, and whether it had started.
+    pub reason: &'static str,
+}
+
+/// Arguments or a result that could not travel.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DataError {
+    /// The job's id.
+    pub job: u64,
+    /// The name of the job's target.
+    pub target: &'static str,
+    /// What could not travel, and why.
+    pub reason: String,
+    /// Whether it was found in the worker; else it was found in this process.
+    pub in_worker: bool,
+}
+
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.in_worker { "the worker" } else { "the calling process" };
+        write!(f, "the data of job {} (`{}`) in {place}: {}", self.job, self.target, self.reason)
+    }
+}

@@ -1,0 +1,88 @@
+//! Where everything lies in the two memories of a link.
+//!
+//! ```text
+//! requests  (the worker maps it read-only; sealed, so it cannot do otherwise)
+//!   page 0   ParentPage   words that only the parent writes
+//!   then     slots        one fixed-size Request per job in flight, slot = sequence number mod slots
+//!   then     data         encoded arguments, each contiguous
+//! responses (both map it for writing; the parent believes nothing that it reads here)
+//!   page 0   WorkerPage   the claim word and words that only the worker writes
+//!   then     ring         frames, bytes numbered from 0, position = number mod ring size
+//! ```
+
+use super::sync::{AtomicU32, AtomicU64};
+
+/// Room for the page of words at the start of each memory.
+pub(crate) const PAGE: usize = 4096;
+/// Bytes that one request slot takes.
+pub(crate) const SLOT: usize = 64;
+
+/// The sizes of a link, in slots and bytes; all powers of two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub(crate) slots: u32,
+    pub(crate) data: usize,
+    pub(crate) ring: usize,
+}
+
+impl Layout {
+    /// What every link of a pool uses: pages are taken on first touch, so a quiet worker costs a few.
+    pub(crate) const STANDARD: Self = Self { slots: 64, data: 128 * 1024, ring: 128 * 1024 };
+
+    /// Payloads above this travel in a segment of their own, so that one of them cannot fill a ring.
+    pub(crate) const fn inline_limit(&self) -> usize {
+        self.data / 4
+    }
+
+    pub(crate) const fn requests_len(&self) -> usize {
+        self.data_start() + self.data
+    }
+
+    pub(crate) const fn responses_len(&self) -> usize {
+        PAGE + self.ring
+    }
+
+    pub(crate) const fn slot_start(&self, seq: u32) -> usize {
+        PAGE + (seq % self.slots) as usize * SLOT
+    }
+
+    pub(crate) const fn data_start(&self) -> usize {
+        PAGE + self.slots as usize * SLOT
+    }
+}
+
+/// A word alone on its cache line, so that the two sides do not slow each other down.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Line<T>(pub(crate) T);
+
+/// Words that the parent writes and the worker reads.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct ParentPage {
+    /// Bytes of the response ring that the parent has taken. Written by the parent with Release after it has copied
+    /// them; the worker reads with Acquire before it overwrites them.
+    pub(crate) head: Line<AtomicU64>,
+    /// 1 while the parent wants its doorbell rung for a new response (see `bell.rs`).
+    pub(crate) armed: Line<AtomicU32>,
+    /// 1 once the worker shall end as soon as it has no claimed job.
+    pub(crate) stop: Line<AtomicU32>,
+}
+
+/// Words that the worker writes; the claim word alone is written by both.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct WorkerPage {
+    /// `{ claimed, limit }`, see `claim.rs`.
+    pub(crate) claim: Line<AtomicU64>,
+    /// Bytes of the response ring that are whole frames. Written by the worker with Release after the bytes; the parent
+    /// reads with Acquire before it copies them.
+    pub(crate) tail: Line<AtomicU64>,
+    /// AWAKE or ASLEEP, see `bell.rs`. The parent writes it too, to AWAKE only.
+    pub(crate) bell: Line<AtomicU32>,
+    /// What the worker is doing with its claimed job, a number that the rooms above give meaning. Relaxed: a note for
+    /// reports, read after death, when the exit has ordered everything.
+    pub(crate) phase: Line<AtomicU32>,
+    /// When the claimed job was claimed, on the monotonic clock in nanoseconds. Relaxed, as `phase`.
+    pub(crate) started: Line<AtomicU64>,
+}

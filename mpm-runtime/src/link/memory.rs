@@ -1,0 +1,140 @@
+//! The memory under a link: the same protocol runs over two shared mappings, and over the heap in loom's models.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::bell::ASLEEP;
+use super::layout::{Layout, ParentPage, WorkerPage};
+use crate::sys::{Access, Doorbell, Mapping, Memfd, futex_wait, futex_wake};
+
+/// What the protocol needs of its memory. Positions are offsets into the requests or responses memory.
+pub(crate) trait Memory {
+    fn parent_page(&self) -> &ParentPage;
+    fn worker_page(&self) -> &WorkerPage;
+    fn write_request(&self, at: usize, bytes: &[u8]);
+    fn read_request(&self, at: usize, into: &mut [u8]);
+    fn write_response(&self, at: usize, bytes: &[u8]);
+    fn read_response(&self, at: usize, into: &mut [u8]);
+    /// Worker: sleeps while its bell says ASLEEP; may return early.
+    fn sleep(&self);
+    /// Parent: ends the worker's sleep.
+    fn wake(&self);
+    /// Worker: rings the parent's doorbell.
+    fn ring(&self);
+}
+
+/// The real thing: two mappings, and in the worker the pool's doorbell.
+#[derive(Debug)]
+pub(crate) struct SharedMemory {
+    requests: Mapping,
+    responses: Mapping,
+    doorbell: Option<Doorbell>,
+}
+
+/// The descriptors by which the worker gets at the memory.
+#[derive(Debug)]
+pub(crate) struct LinkFds {
+    requests: Memfd,
+    responses: Memfd,
+}
+
+impl LinkFds {
+    /// In the order in which `SharedMemory::open` takes them.
+    pub(crate) fn as_fds(&self) -> [BorrowedFd<'_>; 2] {
+        [self.requests.as_fd(), self.responses.as_fd()]
+    }
+}
+
+impl SharedMemory {
+    /// Parent: makes the memory. Requests are mapped here before the seal that lets nobody else map them for writing.
+    pub(crate) fn create(layout: &Layout) -> io::Result<(Self, LinkFds)> {
+        let requests = Memfd::sparse(c"mpm-requests", layout.requests_len())?;
+        let responses = Memfd::sparse(c"mpm-responses", layout.responses_len())?;
+        let this = Self {
+            requests: Mapping::new(&requests, layout.requests_len(), Access::ReadWrite)?,
+            responses: Mapping::new(&responses, layout.responses_len(), Access::ReadWrite)?,
+            doorbell: None,
+        };
+        requests.seal(true)?;
+        responses.seal(false)?;
+        this.check()?;
+        Ok((this, LinkFds { requests, responses }))
+    }
+
+    /// Worker: maps what the parent made.
+    pub(crate) fn open(requests: OwnedFd, responses: OwnedFd, doorbell: OwnedFd, layout: &Layout) -> io::Result<Self> {
+        let this = Self {
+            requests: Mapping::new(&Memfd::adopt(requests), layout.requests_len(), Access::Read)?,
+            responses: Mapping::new(&Memfd::adopt(responses), layout.responses_len(), Access::ReadWrite)?,
+            doorbell: Some(Doorbell::from_fd(doorbell)),
+        };
+        this.check()?;
+        Ok(this)
+    }
+
+    /// Worker: the bytes of a request, in place.
+    pub(crate) fn view_request(&self, at: usize, len: usize) -> &[u8] {
+        self.requests.view(at, len)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let pages = self.requests.header::<ParentPage>().is_some() && self.responses.header::<WorkerPage>().is_some();
+        if pages { Ok(()) } else { Err(io::Error::other("the memory of a link is too small for its pages")) }
+    }
+}
+
+impl Memory for SharedMemory {
+    fn parent_page(&self) -> &ParentPage {
+        page(&self.requests)
+    }
+
+    fn worker_page(&self) -> &WorkerPage {
+        page(&self.responses)
+    }
+
+    fn write_request(&self, at: usize, bytes: &[u8]) {
+        self.requests.write(at, bytes);
+    }
+
+    fn read_request(&self, at: usize, into: &mut [u8]) {
+        self.requests.read(at, into);
+    }
+
+    fn write_response(&self, at: usize, bytes: &[u8]) {
+        self.responses.write(at, bytes);
+    }
+
+    fn read_response(&self, at: usize, into: &mut [u8]) {
+        self.responses.read(at, into);
+    }
+
+    fn sleep(&self) {
+        futex_wait(std::ptr::from_ref(&self.worker_page().bell.0).cast(), ASLEEP, None);
+    }
+
+    fn wake(&self) {
+        futex_wake(std::ptr::from_ref(&self.worker_page().bell.0).cast());
+    }
+
+    fn ring(&self) {
+        if let Some(doorbell) = &self.doorbell {
+            doorbell.ring();
+        }
+    }
+}
+
+/// A type that may lie at the start of a mapping: atomics only, for which every bit pattern is a value.
+trait Page {}
+impl Page for ParentPage {}
+impl Page for WorkerPage {}
+
+/// The words at the start of `mapping`.
+#[expect(unsafe_code, reason = "the one cast from shared bytes to shared atomics")]
+fn page<T: Page>(mapping: &Mapping) -> &T {
+    // Cannot fail: `check` has seen that the page fits, before any value of this type was handed out.
+    let start = mapping.header::<T>().expect("checked at creation");
+    // SAFETY: `header` has checked size and alignment; the mapping lives as long as the borrow; the type is made of
+    // atomics alone (`Page`), for which every bit pattern is valid and which other threads and processes may change
+    // under a shared reference. A worker writing to the read-only page faults in the worker, which never does.
+    unsafe { start.as_ref() }
+}

@@ -1,0 +1,24 @@
+//! The link between the parent and one worker: two rings in shared memory, a claim word, bells, a control socket.
+//!
+//! Bytes go in and the same bytes come out on the other side; this room knows nothing of jobs beyond their numbers. The
+//! protocol, with every state and who may touch it when, stands in `README.md` beside this file.
+
+mod bell;
+mod claim;
+mod layout;
+mod memory;
+mod parent;
+mod requests;
+mod responses;
+mod segment;
+pub(crate) mod sync;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use memory::{LinkFds, SharedMemory};
+pub(crate) use parent::{NoRoom, ParentEnd, Violation};
+pub(crate) use requests::Request;
+pub(crate) use responses::{Frame, Kind};
+pub(crate) use worker::{Corrupt, WorkerEnd};

@@ -1,0 +1,241 @@
+//! The parent's end of a link: publishes requests, takes requests back, takes responses in.
+//!
+//! It stays in order whatever the worker writes: positions and counts are its own, and what it must read from the worker
+//! is checked against them. A worker that breaks the protocol is a [`Violation`]; the caller ends it.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::bell;
+use super::claim::{self, Claim};
+use super::layout::Layout;
+use super::memory::{LinkFds, Memory, SharedMemory};
+use super::requests::{DataSpace, Request};
+use super::responses::{Frame, Reader};
+use super::segment::{Incoming, Outgoing};
+use super::sync::Ordering;
+use crate::sys::Socket;
+
+/// The worker has written what no worker of ours writes: its memory is damaged. The text says what was seen.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Violation(pub(crate) String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a request was not published.
+#[derive(Debug)]
+pub(crate) enum NoRoom {
+    /// Too much is in flight; try again after a response.
+    Full,
+    /// The payload could not be put into shared memory.
+    Failed(io::Error),
+    Violation(Violation),
+}
+
+/// The parent's end.
+#[derive(Debug)]
+pub(crate) struct ParentEnd {
+    memory: SharedMemory,
+    layout: Layout,
+    socket: Socket,
+    data: DataSpace,
+    reader: Reader,
+    /// The number after the last published request; what `limit` must be.
+    published: u32,
+    /// The number of the oldest request without a response.
+    finished: u32,
+    outgoing: Outgoing,
+    /// The request whose payload lies in the outgoing segment.
+    in_segment: Option<u32>,
+    incoming: Incoming,
+}
+
+impl ParentEnd {
+    /// Makes a link. The descriptors and the other socket go to the worker.
+    pub(crate) fn create() -> io::Result<(Self, LinkFds, Socket)> {
+        let layout = Layout::STANDARD;
+        let (memory, fds) = SharedMemory::create(&layout)?;
+        let (socket, other) = Socket::pair()?;
+        let this = Self {
+            memory,
+            layout,
+            socket,
+            data: DataSpace::new(layout.data),
+            reader: Reader::default(),
+            published: 0,
+            finished: 0,
+            outgoing: Outgoing::default(),
+            in_segment: None,
+            incoming: Incoming::default(),
+        };
+        Ok((this, fds, other))
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Requests without a response.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.published.wrapping_sub(self.finished)
+    }
+
+    /// Whether the worker has started none of the requests in flight, or nothing is in flight. Only a snapshot.
+    pub(crate) fn unclaimed(&self) -> u32 {
+        self.claim().map_or(0, Claim::waiting)
+    }
+
+    /// Publishes one request and wakes the worker.
+    pub(crate) fn push(&mut self, target: u32, job: u64, attempt: u32, payload: &[u8]) -> Result<(), NoRoom> {
+        if self.in_flight() >= self.layout.slots {
+            return Err(NoRoom::Full);
+        }
+        let seq = self.published;
+        let large = payload.len() > self.layout.inline_limit();
+        let inline = if large { 0 } else { payload.len() };
+        if (large && self.outgoing.is_busy()) || !self.data.fits(inline) {
+            return Err(NoRoom::Full);
+        }
+        let segment = if large { self.outgoing.put(&self.socket, payload).map_err(NoRoom::Failed)? } else { 0 };
+        let Some(at) = self.data.take(inline) else { return Err(NoRoom::Full) };
+        let at = if large { 0 } else { self.layout.data_start() + at };
+        if large {
+            self.in_segment = Some(seq);
+        } else {
+            self.memory.write_request(at, payload);
+        }
+        let request = Request { seq, target, job, attempt, segment, at: at as u64, len: payload.len() as u64 };
+        request.write(&self.memory, &self.layout);
+        claim::publish(&self.memory.worker_page().claim.0, self.published).map_err(|seen| NoRoom::Violation(self.damaged(seen)))?;
+        self.published = seq.wrapping_add(1);
+        bell::wake_worker(&self.memory);
+        Ok(())
+    }
+
+    /// Takes back the requests from the `keep`-th in flight on that the worker has not claimed, with their payloads,
+    /// oldest first. After this call they will not run here.
+    pub(crate) fn take_back(&mut self, keep: u32) -> Result<Vec<(u64, Vec<u8>)>, Violation> {
+        if keep >= self.in_flight() {
+            return Ok(Vec::new());
+        }
+        self.claim()?;
+        let claim = claim::take_back(&self.memory.worker_page().claim.0, self.finished.wrapping_add(keep));
+        if claim.limit.wrapping_sub(self.finished) > self.in_flight() {
+            return Err(self.damaged(claim));
+        }
+        let count = self.published.wrapping_sub(claim.limit);
+        let mut taken: Vec<_> = (0..count).rev().map(|back| self.reclaim(self.published.wrapping_sub(count - back))).collect();
+        taken.reverse();
+        self.published = claim.limit;
+        Ok(taken)
+    }
+
+    /// Undoes the newest publication, number `seq`. The slot and the payload lie in memory that only the parent writes.
+    fn reclaim(&mut self, seq: u32) -> (u64, Vec<u8>) {
+        let request = Request::read(seq, &self.memory, &self.layout);
+        let len = usize::try_from(request.len).unwrap_or(0);
+        self.data.free_newest();
+        let payload = if self.in_segment.take_if(|user| *user == seq).is_some() {
+            let payload = self.outgoing.copy(len);
+            self.outgoing.release();
+            payload
+        } else {
+            let mut payload = vec![0; len];
+            self.memory.read_request(usize::try_from(request.at).unwrap_or(0), &mut payload);
+            payload
+        };
+        (request.job, payload)
+    }
+
+    /// The next response, if there is one: the frame and its payload, for the oldest request in flight.
+    pub(crate) fn next_response(&mut self) -> Result<Option<(Frame, Vec<u8>)>, Violation> {
+        let Some((frame, inline)) = self.reader.next(&self.memory, &self.layout).map_err(Violation)? else {
+            return Ok(None);
+        };
+        let claim = self.claim()?;
+        if frame.seq != self.finished || claim.claimed == self.finished {
+            return Err(Violation(format!("it answered request {} where {} was due", frame.seq, self.finished)));
+        }
+        let payload = if frame.segment == 0 {
+            inline
+        } else {
+            self.large(&frame).map_err(|e| Violation(format!("its large response cannot be read: {e}")))?
+        };
+        self.reader.release(&self.memory, &frame);
+        self.data.free_oldest();
+        if self.in_segment.take_if(|user| *user == frame.seq).is_some() {
+            self.outgoing.release();
+        }
+        self.finished = self.finished.wrapping_add(1);
+        Ok(Some((frame, payload)))
+    }
+
+    fn large(&mut self, frame: &Frame) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(frame.len).map_err(io::Error::other)?;
+        let mapping = self.incoming.get(&self.socket, frame.segment, len, true)?;
+        let mut payload = Vec::new();
+        payload.try_reserve_exact(len).map_err(io::Error::other)?;
+        payload.resize(len, 0);
+        mapping.read(0, &mut payload);
+        self.incoming.release();
+        Ok(payload)
+    }
+
+    /// Reads the claim word and checks it against what the parent knows: `finished <= claimed <= limit == published`.
+    pub(crate) fn claim(&self) -> Result<Claim, Violation> {
+        let claim = claim::read(&self.memory.worker_page().claim.0);
+        let claimed = claim.claimed.wrapping_sub(self.finished);
+        if claim.limit == self.published && claimed <= self.in_flight() { Ok(claim) } else { Err(self.damaged(claim)) }
+    }
+
+    /// After the worker's death and with all its responses taken: whether it had claimed the oldest request in flight.
+    pub(crate) fn was_running(&self) -> Result<bool, Violation> {
+        match self.claim()?.claimed.wrapping_sub(self.finished) {
+            0 => Ok(false),
+            1 => Ok(true),
+            // A worker runs one job at a time and answers it before it claims the next.
+            more => Err(Violation(format!("it claimed {more} jobs at once"))),
+        }
+    }
+
+    fn damaged(&self, claim: Claim) -> Violation {
+        Violation(format!(
+            "its claim word reads {} of {} where the parent knows {} of {}",
+            claim.claimed, claim.limit, self.finished, self.published
+        ))
+    }
+
+    /// What the worker last said it was doing, and since when (monotonic nanoseconds). To be read after its death.
+    pub(crate) fn last_words(&self) -> (u32, u64) {
+        let page = self.memory.worker_page();
+        (page.phase.0.load(Ordering::Relaxed), page.started.0.load(Ordering::Relaxed))
+    }
+
+    /// Asks for the doorbell at the next response. Look for responses once more afterwards.
+    pub(crate) fn arm(&self) {
+        bell::arm(&self.memory);
+    }
+
+    /// Tells the worker that the parent looks for responses by itself.
+    pub(crate) fn disarm(&self) {
+        bell::disarm(&self.memory);
+    }
+
+    /// Tells the worker to end once it has no claimed job.
+    pub(crate) fn stop(&self) {
+        // The fences of the bell order this store; the worker looks at it only to decide whether to sleep.
+        self.memory.parent_page().stop.0.store(1, Ordering::Relaxed);
+        bell::wake_worker(&self.memory);
+    }
+}
+
+impl AsFd for ParentEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,177 @@
+//! The worker's end of a link: claims requests, lends their payloads, answers them.
+//!
+//! The worker trusts its parent but not its own memory, which the jobs share: positions are kept privately, and a word
+//! that differs from them means that something has written over the link. Such a worker ends itself ([`Corrupt`]), since
+//! going on could run a job twice.
+
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::bell;
+use super::claim;
+use super::layout::Layout;
+use super::memory::{Memory, SharedMemory};
+use super::requests::Request;
+use super::responses::{Frame, Kind, Writer};
+use super::segment::{Incoming, Outgoing};
+use super::sync::Ordering;
+use crate::sys::{Socket, monotonic_nanos, usable_cpus};
+
+/// How many times the worker looks for work before it sleeps, where another CPU can bring some meanwhile: a few
+/// microseconds, about what a sleep and a wake-up cost.
+const SPINS: u32 = 200;
+
+/// The link does not hold what both sides put there.
+#[derive(Debug)]
+pub(crate) struct Corrupt(pub(crate) String);
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The worker's end.
+#[derive(Debug)]
+pub(crate) struct WorkerEnd {
+    memory: SharedMemory,
+    layout: Layout,
+    socket: Socket,
+    spins: u32,
+    /// The number of the next request to claim.
+    next: u32,
+    incoming: Incoming,
+    writer: Writer,
+    outgoing: Outgoing,
+    /// The ring position behind the frame that named the outgoing segment.
+    segment_until: u64,
+}
+
+impl WorkerEnd {
+    /// Takes the worker's end from the descriptors that the parent sent: requests, responses, doorbell.
+    pub(crate) fn open(socket: Socket, requests: OwnedFd, responses: OwnedFd, doorbell: OwnedFd) -> io::Result<Self> {
+        let layout = Layout::STANDARD;
+        Ok(Self {
+            memory: SharedMemory::open(requests, responses, doorbell, &layout)?,
+            layout,
+            socket,
+            spins: if usable_cpus() > 1 { SPINS } else { 0 },
+            next: 0,
+            incoming: Incoming::default(),
+            writer: Writer::default(),
+            outgoing: Outgoing::default(),
+            segment_until: 0,
+        })
+    }
+
+    /// Waits for the next request and claims it; `None` when the parent has said stop.
+    pub(crate) fn claim(&mut self) -> Result<Option<Request>, Corrupt> {
+        loop {
+            let word = &self.memory.worker_page().claim.0;
+            let taken = claim::take(word, self.next)
+                .map_err(|seen| Corrupt(format!("the claim word reads {} where {} was claimed", seen.claimed, self.next)))?;
+            if taken {
+                break;
+            }
+            let stop = || self.memory.parent_page().stop.0.load(Ordering::Relaxed) != 0;
+            if stop() {
+                return Ok(None);
+            }
+            let ready = || {
+                let claim = claim::read(word);
+                claim.claimed != self.next || claim.waiting() > 0 || stop()
+            };
+            bell::wait(&self.memory, self.spins, ready);
+        }
+        self.memory.worker_page().started.0.store(monotonic_nanos(), Ordering::Relaxed);
+        let request = Request::read(self.next, &self.memory, &self.layout);
+        if request.seq != self.next {
+            return Err(Corrupt(format!("request {} stands where {} was claimed", request.seq, self.next)));
+        }
+        self.next = self.next.wrapping_add(1);
+        Ok(Some(request))
+    }
+
+    /// The payload of a claimed request, in place, and the way to answer it.
+    pub(crate) fn open_request(&mut self, request: &Request) -> io::Result<(&[u8], Answer<'_>)> {
+        let len = usize::try_from(request.len).map_err(io::Error::other)?;
+        let payload = if request.segment == 0 {
+            self.memory.view_request(usize::try_from(request.at).map_err(io::Error::other)?, len)
+        } else {
+            self.incoming.get(&self.socket, request.segment, len, false)?.view(0, len)
+        };
+        let answer = Answer {
+            memory: &self.memory,
+            layout: &self.layout,
+            socket: &self.socket,
+            writer: &mut self.writer,
+            outgoing: &mut self.outgoing,
+            segment_until: &mut self.segment_until,
+            spins: self.spins,
+            seq: request.seq,
+        };
+        Ok((payload, answer))
+    }
+
+    /// Gives up what `open_request` mapped.
+    pub(crate) fn close_request(&mut self, request: &Request) {
+        if request.segment != 0 {
+            self.incoming.release();
+        }
+    }
+}
+
+/// Answers one request.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    memory: &'a SharedMemory,
+    layout: &'a Layout,
+    socket: &'a Socket,
+    writer: &'a mut Writer,
+    outgoing: &'a mut Outgoing,
+    segment_until: &'a mut u64,
+    spins: u32,
+    seq: u32,
+}
+
+impl<'a> Answer<'a> {
+    /// Where to note what is being done with the request.
+    pub(crate) fn notes(&self) -> Notes<'a> {
+        Notes(self.memory)
+    }
+
+    /// Sends the answer; waits while the parent has not taken earlier ones.
+    ///
+    /// # Errors
+    /// When a large payload cannot be put into shared memory. Nothing was sent then.
+    pub(crate) fn send(&mut self, kind: Kind, ran: u64, payload: &[u8]) -> io::Result<()> {
+        let large = payload.len() > self.layout.inline_limit();
+        let mut segment = 0;
+        if large {
+            let until = *self.segment_until;
+            bell::wait(self.memory, self.spins, || Writer::taken(self.memory, until));
+            self.outgoing.release();
+            segment = self.outgoing.put(self.socket, payload)?;
+        }
+        let inline = if large { &[] } else { payload };
+        bell::wait(self.memory, self.spins, || self.writer.fits(self.memory, self.layout, inline.len()));
+        let frame = Frame { seq: self.seq, kind, segment, len: payload.len() as u64, ran };
+        let position = self.writer.put(self.memory, self.layout, frame, inline);
+        if large {
+            *self.segment_until = position;
+        }
+        Ok(())
+    }
+}
+
+/// A worker's notes about its claimed job, for the report if it dies now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Notes<'a>(&'a SharedMemory);
+
+impl Notes<'_> {
+    /// Says what is being done.
+    pub(crate) fn phase(self, phase: u32) {
+        self.0.worker_page().phase.0.store(phase, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,9 @@
+//! How many CPUs this process may really use.
+
+/// CPUs that the affinity mask and the cgroup quota leave to this process; at least 1.
+///
+/// `std::thread::available_parallelism` asks `sched_getaffinity` and the cgroup v1 and v2 CPU quotas, and passes over
+/// control files that it cannot read or parse.
+pub(crate) fn usable_cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,14 @@
+//! Which file this program was started from.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+/// A number that is the same for every process started from this very executable file, and changes when the file is
+/// built anew. `/proc/self/exe` names the running file even after it was replaced or deleted on disk (proc(5)).
+pub(crate) fn executable_identity() -> io::Result<u64> {
+    let meta = std::fs::metadata("/proc/self/exe")?;
+    let mut hasher = DefaultHasher::new();
+    (meta.dev(), meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()).hash(&mut hasher);
+    Ok(hasher.finish())
+}

@@ -1,0 +1,96 @@
+//! Descriptors: doorbells, pipes, and reading what lies there now. Everything made here is close-on-exec.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::unistd::{pipe2, read, write};
+
+/// Standard error of this process, which may be closed.
+// SAFETY: the number 2 is valid for the whole life of the process as a number; a closed descriptor makes the calls that
+// use it fail with EBADF, which every caller here takes as "nobody listens" (std::io::stderr does the same).
+pub(crate) const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(2) };
+
+/// An eventfd by which workers wake the parent: any number of rings make one readiness.
+#[derive(Debug)]
+pub(crate) struct Doorbell(EventFd);
+
+impl Doorbell {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?))
+    }
+
+    /// Takes a doorbell that came over a socket.
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        // SAFETY: `fd` is owned and is handed over whole. Were it no eventfd, reads and writes on it would merely fail
+        // or move bytes; memory is not touched by its kind.
+        Self(unsafe { EventFd::from_owned_fd(fd) })
+    }
+
+    /// Makes the other side's poll return. A full counter means that it is readable already.
+    pub(crate) fn ring(&self) {
+        let _ = self.0.write(1);
+    }
+
+    /// Forgets all rings so far.
+    pub(crate) fn clear(&self) {
+        let _ = self.0.read();
+    }
+}
+
+impl AsFd for Doorbell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Both ends of a pipe.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pub(crate) read: OwnedFd,
+    pub(crate) write: OwnedFd,
+}
+
+impl Pipe {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+        Ok(Self { read, write })
+    }
+}
+
+/// Makes reads and writes on the description behind `fd` return at once.
+pub(crate) fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Reads once from a non-blocking descriptor: `Some(0)` at its end, `None` when nothing lies there now.
+pub(crate) fn read_available(fd: impl AsFd, into: &mut [u8]) -> Option<usize> {
+    loop {
+        match read(&fd, into) {
+            Ok(n) => return Some(n),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return None,
+            Err(_) => return Some(0),
+        }
+    }
+}
+
+/// Writes everything, blocking; an error ends the attempt, since there is nobody left to tell.
+pub(crate) fn write_all(fd: impl AsFd, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match write(&fd, bytes) {
+            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                // Somebody made the shared description non-blocking: wait for room instead of dropping text.
+                let mut poll = [nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLOUT)];
+                let _ = nix::poll::poll(&mut poll, nix::poll::PollTimeout::NONE);
+            }
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The lifeline: a pipe whose write end only the parent has, by which the kernel ends a worker and all that it started.
+//!
+//! When the last write end of a pipe closes, the kernel sends the signal chosen by `F_SETSIG` to the owner chosen by
+//! `F_SETOWN` of every read description that asked with `O_ASYNC` (fcntl(2), "Managing signals"). With SIGKILL and the
+//! worker's process group that needs no thread in the worker, reaches a busy or stopped process too, and works however
+//! the parent ends. Owner and flag belong to the open file description, so each worker opens its own one of the same
+//! pipe by way of `/proc/self/fd`.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+use nix::unistd::getpgrp;
+
+use super::fd::Pipe;
+
+/// `F_SETSIG` of fcntl(2) on x86-64 and aarch64, which the `libc` crate does not name.
+const F_SETSIG: libc::c_int = 10;
+
+/// The parent's end. It must stay open as long as the workers shall live.
+#[derive(Debug)]
+pub(crate) struct Lifeline {
+    read: OwnedFd,
+    _write: OwnedFd,
+}
+
+impl Lifeline {
+    pub(crate) fn new() -> io::Result<Self> {
+        let Pipe { read, write } = Pipe::new()?;
+        Ok(Self { read, _write: write })
+    }
+
+    /// The end that workers are given.
+    pub(crate) fn read_end(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
+}
+
+/// Ties the calling process's group to the life of the process that holds the write end of `given`.
+///
+/// # Errors
+/// `BrokenPipe` when that process is gone already; otherwise what the system said.
+pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", given.as_raw_fd());
+    // O_NONBLOCK: opening a pipe without a writer would otherwise wait for one (fifo(7)).
+    let own = open(Path::new(&path), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())?;
+    drop(given);
+    let set = |command: libc::c_int, value: libc::c_int| {
+        // SAFETY: the three commands used here take an int and touch no memory of ours (fcntl(2)).
+        match unsafe { libc::fcntl(own.as_raw_fd(), command, value) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    set(libc::F_SETOWN, -getpgrp().as_raw())?;
+    set(F_SETSIG, libc::SIGKILL)?;
+    set(libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK)?;
+    // From here on the kernel acts. A parent that died before is seen as a hang-up now.
+    let mut fds = [PollFd::new(own.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO)?;
+    if fds[0].revents().is_some_and(|r| r.contains(PollFlags::POLLHUP)) {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    // The descriptor must live as long as the process: closing it would cut the lifeline.
+    let _ = own.into_raw_fd();
+    Ok(())
+}

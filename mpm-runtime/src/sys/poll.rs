@@ -1,0 +1,54 @@
+//! One place to sleep for many descriptors: epoll.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+/// What a descriptor is watched for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interest {
+    /// Bytes to read, an end, an exit.
+    Readable,
+}
+
+/// An epoll instance. Each watched descriptor carries a key chosen by the caller.
+#[derive(Debug)]
+pub(crate) struct Poller(Epoll);
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
+    }
+
+    /// Watches `fd`, level-triggered, until it is closed or removed.
+    pub(crate) fn watch(&self, fd: impl AsFd, interest: Interest, key: u64) -> io::Result<()> {
+        let flags = match interest {
+            Interest::Readable => EpollFlags::EPOLLIN,
+        };
+        Ok(self.0.add(fd, EpollEvent::new(flags, key))?)
+    }
+
+    /// Stops watching `fd`. Closing it does the same, unless another process still holds the description.
+    pub(crate) fn forget(&self, fd: impl AsFd) {
+        let _ = self.0.delete(fd);
+    }
+
+    /// Sleeps until something is ready or the time is over, and returns the keys that are ready.
+    ///
+    /// The time is rounded up to the next millisecond, so that a caller who waits for a moment finds it passed.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<Vec<u64>> {
+        let timeout = timeout.map_or(EpollTimeout::NONE, |d| {
+            let millis = d.as_nanos().div_ceil(1_000_000).min(1_000_000_000);
+            EpollTimeout::try_from(u32::try_from(millis).unwrap_or(1_000_000_000)).unwrap_or(EpollTimeout::NONE)
+        });
+        let mut events = [EpollEvent::empty(); 64];
+        match self.0.wait(&mut events, timeout) {
+            Ok(n) => Ok(events.iter().take(n).map(EpollEvent::data).collect()),
+            Err(Errno::EINTR) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Signals: what worker processes and helper threads do with them, and their names.
+
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
+
+/// Leaves Ctrl-C to the parent: this process ignores SIGINT from now on.
+pub(crate) fn ignore_interrupt() {
+    // SAFETY: SIG_IGN installs no code that could run in a signal context (signal(2)).
+    let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) };
+}
+
+/// Blocks all signals in the calling thread, so that the program's handlers run on the program's own threads.
+pub(crate) fn block_all_signals() {
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
+}
+
+/// The name of signal `number`, such as `SIGKILL`; real-time signals are named by their number.
+pub(crate) fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |s| s.as_str().to_owned())
+}
