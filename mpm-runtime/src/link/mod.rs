@@ -21,4 +21,4 @@ pub(crate) use memory::{LinkFds, SharedMemory};
 pub(crate) use parent::{NoRoom, ParentEnd, Violation};
 pub(crate) use requests::Request;
 pub(crate) use responses::{Frame, Kind};
-pub(crate) use worker::{Corrupt, WorkerEnd};
+pub(crate) use worker::{Answer, Corrupt, WorkerEnd};

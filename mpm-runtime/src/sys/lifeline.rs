@@ -68,3 +68,10 @@ pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<()> {
     let _ = own.into_raw_fd();
     Ok(())
 }
+
+/// Where the lifeline cannot be armed (no `/proc`, say): asks for SIGKILL when the starting thread of `parent` ends.
+/// False when that is not possible or the parent is gone already.
+pub(crate) fn arm_parent_death_signal(parent: u32) -> bool {
+    let armed = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).is_ok();
+    armed && u32::try_from(nix::unistd::getppid().as_raw()).is_ok_and(|now| now == parent)
+}

@@ -24,7 +24,7 @@ pub(crate) use cpu::usable_cpus;
 pub(crate) use exe::executable_identity;
 pub(crate) use fd::{Doorbell, Pipe, STDERR, read_available, set_nonblocking, write_all};
 pub(crate) use futex::{futex_wait, futex_wake};
-pub(crate) use lifeline::{Lifeline, arm_lifeline};
+pub(crate) use lifeline::{Lifeline, arm_lifeline, arm_parent_death_signal};
 pub(crate) use memory::{Access, Mapping, Memfd};
 pub(crate) use oom::oom_kills;
 pub(crate) use poll::{Interest, Poller};

@@ -38,6 +38,11 @@ impl Socket {
         Ok((Self(a), Self(b)))
     }
 
+    /// A second handle to the same end.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// Sends one message at once or fails with `WouldBlock`.
     pub(crate) fn send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();

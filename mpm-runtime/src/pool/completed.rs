@@ -1,0 +1,190 @@
+//! Waiting for several jobs at once, of one pool or of several.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::cell::{Finished, Watcher};
+use super::handle::JobHandle;
+use crate::error::JobError;
+
+/// Waits until one of the jobs has ended and returns its index; one that has ended already counts at once.
+///
+/// `None` only if there are no jobs.
+///
+/// ```
+/// use mpm::{Pool, worker};
+///
+/// #[worker]
+/// fn double(n: u32) -> u32 {
+///     2 * n
+/// }
+///
+/// #[mpm::main]
+/// fn main() -> mpm::Result<()> {
+///     let pool = Pool::builder().workers(2).build()?;
+///     let mut jobs = vec![pool.submit(double::job(1))?, pool.submit(double::job(2))?];
+///     let first = mpm::wait_any(&jobs).unwrap();
+///     println!("{}", jobs.swap_remove(first).wait()?);
+///     Ok(())
+/// }
+/// ```
+#[must_use]
+pub fn wait_any<R>(jobs: &[JobHandle<R>]) -> Option<usize> {
+    if jobs.is_empty() { None } else { first(jobs, None) }
+}
+
+/// As [`wait_any`], for at most `time`; `None` also when none has ended by then.
+#[must_use]
+pub fn wait_any_timeout<R>(jobs: &[JobHandle<R>], time: Duration) -> Option<usize> {
+    if jobs.is_empty() { None } else { first(jobs, Instant::now().checked_add(time)) }
+}
+
+fn first<R>(jobs: &[JobHandle<R>], until: Option<Instant>) -> Option<usize> {
+    if let Some(index) = jobs.iter().position(JobHandle::is_finished) {
+        return Some(index);
+    }
+    let list = watch(jobs);
+    let index = list.wait(until).first().copied();
+    unwatch(jobs, &list);
+    index
+}
+
+/// Waits until all of the jobs have ended. Their outcomes stay in the handles.
+///
+/// ```
+/// # use mpm::{Pool, worker};
+/// # #[worker]
+/// # fn double(n: u32) -> u32 { 2 * n }
+/// # #[mpm::main]
+/// # fn main() -> mpm::Result<()> {
+/// # let pool = Pool::builder().workers(2).build()?;
+/// let jobs = vec![pool.submit(double::job(1))?, pool.submit(double::job(2))?];
+/// mpm::wait_all(&jobs);
+/// assert!(jobs.iter().all(|job| job.is_finished()));
+/// # Ok(()) }
+/// ```
+pub fn wait_all<R>(jobs: &[JobHandle<R>]) {
+    all(jobs, None);
+}
+
+/// As [`wait_all`], for at most `time`; whether all have ended by then.
+#[must_use]
+pub fn wait_all_timeout<R>(jobs: &[JobHandle<R>], time: Duration) -> bool {
+    all(jobs, Instant::now().checked_add(time))
+}
+
+fn all<R>(jobs: &[JobHandle<R>], until: Option<Instant>) -> bool {
+    let list = watch(jobs);
+    let mut left = jobs.len();
+    while left > 0 {
+        let ended = list.wait(until);
+        if ended.is_empty() {
+            unwatch(jobs, &list);
+            return false;
+        }
+        left -= ended.len();
+    }
+    true
+}
+
+fn watch<R>(jobs: &[JobHandle<R>]) -> Arc<Finished> {
+    let list = Arc::new(Finished::default());
+    for (index, job) in jobs.iter().enumerate() {
+        job.cell.watch(Watcher::List(Arc::clone(&list), index));
+    }
+    list
+}
+
+fn unwatch<R>(jobs: &[JobHandle<R>], list: &Arc<Finished>) {
+    jobs.iter().for_each(|job| job.cell.unwatch(list));
+}
+
+/// The outcomes of the jobs in the order in which they end, each with the job's index in `jobs`.
+///
+/// Dropping the iterator early lets the rest go on.
+///
+/// ```
+/// use mpm::{Pool, worker};
+///
+/// #[worker]
+/// fn double(n: u32) -> u32 {
+///     2 * n
+/// }
+///
+/// #[mpm::main]
+/// fn main() -> mpm::Result<()> {
+///     let pool = Pool::builder().workers(2).build()?;
+///     let inputs = [1, 2, 3];
+///     let jobs = inputs.map(|n| pool.submit(double::job(n)).unwrap());
+///     for (index, outcome) in mpm::as_completed(jobs) {
+///         assert_eq!(outcome?, 2 * inputs[index]);
+///     }
+///     Ok(())
+/// }
+/// ```
+pub fn as_completed<R>(jobs: impl IntoIterator<Item = JobHandle<R>>) -> AsCompleted<R> {
+    let mut this = AsCompleted { jobs: Vec::new(), list: Arc::default(), ended: Vec::new(), left: 0 };
+    jobs.into_iter().for_each(|job| {
+        this.push(job);
+    });
+    this
+}
+
+/// The iterator made by [`as_completed`].
+#[derive(Debug)]
+pub struct AsCompleted<R> {
+    jobs: Vec<Option<JobHandle<R>>>,
+    list: Arc<Finished>,
+    /// Ended and not handed out yet, the next one last.
+    ended: Vec<usize>,
+    left: usize,
+}
+
+impl<R> AsCompleted<R> {
+    /// Adds one more job and returns its index.
+    pub fn push(&mut self, job: JobHandle<R>) -> usize {
+        let index = self.jobs.len();
+        job.cell.watch(Watcher::List(Arc::clone(&self.list), index));
+        self.jobs.push(Some(job));
+        self.left += 1;
+        index
+    }
+
+    /// How many jobs have not been handed out yet.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.left
+    }
+
+    /// As [`next`](Iterator::next), for at most `time`: `None` also when no further job has ended by then, which
+    /// [`unfinished`](Self::unfinished) tells apart from the end.
+    pub fn next_timeout(&mut self, time: Duration) -> Option<(usize, Result<R, JobError>)> {
+        self.advance(Instant::now().checked_add(time))
+    }
+
+    fn advance(&mut self, until: Option<Instant>) -> Option<(usize, Result<R, JobError>)> {
+        if self.left == 0 {
+            return None;
+        }
+        if self.ended.is_empty() {
+            self.ended = self.list.wait(until);
+            self.ended.reverse();
+        }
+        let index = self.ended.pop()?;
+        self.left -= 1;
+        let job = self.jobs.get_mut(index)?.take()?;
+        Some((index, job.wait()))
+    }
+}
+
+impl<R> Iterator for AsCompleted<R> {
+    type Item = (usize, Result<R, JobError>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance(None)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}

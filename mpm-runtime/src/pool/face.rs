@@ -1,0 +1,210 @@
+//! The pool, as its user sees it.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle as Thread};
+use std::time::{Duration, Instant};
+
+use super::builder::Builder;
+use super::cell::{Cell, Facts, Raw};
+use super::handle::JobHandle;
+use super::map::{Map, MapUnordered};
+use super::shared::Shared;
+use crate::codec::panic_message;
+use crate::error::{DataError, JobError, Refusal, Result, SubmitError};
+use crate::registry::{Job, Target};
+
+/// A pool of worker processes.
+///
+/// All methods take `&self` and may be called from many threads at once.
+///
+/// Dropping the pool takes back the jobs that have not started, lets running ones go on for the
+/// [grace](Builder::grace), and returns when all worker processes are gone.
+///
+/// ```
+/// use mpm::{Pool, worker};
+///
+/// #[worker]
+/// fn shout(text: &str) -> String {
+///     text.to_uppercase()
+/// }
+///
+/// #[mpm::main]
+/// fn main() -> mpm::Result<()> {
+///     let pool = Pool::new()?;
+///     assert_eq!(pool.run(shout::job("hello"))?, "HELLO");
+///     Ok(())
+/// }
+/// ```
+///
+/// # Fork safety
+/// A process that was forked from the pool's process by other means cannot use the pool: its threads are not there.
+pub struct Pool {
+    shared: Arc<Shared>,
+    supervisor: Mutex<Option<Thread<()>>>,
+}
+
+impl Pool {
+    /// A pool with the default settings: one worker per usable CPU.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// The settings of a new pool.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(super) fn from_parts(shared: Arc<Shared>, supervisor: Thread<()>) -> Self {
+        Self { shared, supervisor: Mutex::new(Some(supervisor)) }
+    }
+
+    /// Hands in a job and returns at once with its handle; waits only while the queue is full.
+    ///
+    /// Arguments that cannot be encoded are the job's own error, which the handle gives.
+    ///
+    /// # Errors
+    /// When the pool has been ended or has failed, also while this waits for room, or when the target is not registered.
+    /// The job comes back in the error.
+    pub fn submit<'a, F: Target>(&self, job: Job<'a, F>) -> Result<JobHandle<F::Output>, SubmitError<Job<'a, F>>> {
+        self.hand_in(&job, true).map_err(|refusal| SubmitError::new(job, refusal))
+    }
+
+    /// As [`submit`](Self::submit), but never waits: when the queue is full, the job comes back.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), and [`SubmitError::is_full`].
+    pub fn try_submit<'a, F: Target>(&self, job: Job<'a, F>) -> Result<JobHandle<F::Output>, SubmitError<Job<'a, F>>> {
+        // Looked at first, so that a full queue does not cost the encoding.
+        let result = self.shared.accepts().and_then(|()| self.hand_in(&job, false));
+        result.map_err(|refusal| SubmitError::new(job, refusal))
+    }
+
+    /// Runs a job and waits for its value.
+    ///
+    /// # Errors
+    /// The job's error; [`JobError::PoolFailed`] also when the pool does not accept it.
+    pub fn run<F: Target>(&self, job: Job<'_, F>) -> Result<F::Output, JobError> {
+        match self.hand_in(&job, true) {
+            Ok(handle) => handle.wait(),
+            Err(refusal) => Err(refused(&refusal)),
+        }
+    }
+
+    /// Runs a target on every input and gives the outcomes in the order of the inputs, as they become available.
+    ///
+    /// Inputs are taken as results are asked for, with a bounded [look-ahead](Map::look_ahead), so the iterator may be endless. A
+    /// failed job is an `Err` in its place, and the iteration goes on. Dropping the iterator takes back what has not started.
+    ///
+    /// ```
+    /// use mpm::{Pool, worker};
+    ///
+    /// #[worker]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// #[mpm::main]
+    /// fn main() -> mpm::Result<()> {
+    ///     let pool = Pool::builder().workers(2).build()?;
+    ///     let squares: Result<Vec<u64>, _> = pool.map::<square>(1..).take(4).collect();
+    ///     assert_eq!(squares?, [1, 4, 9, 16]);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn map<'a, F: Target>(&'a self, inputs: impl IntoIterator<Item = F::Args<'a>> + 'a) -> Map<'a, F> {
+        Map::new(self, Box::new(inputs.into_iter()))
+    }
+
+    /// As [`map`](Self::map), but gives the outcomes in the order in which the jobs end, each with the index of its input.
+    pub fn map_unordered<'a, F: Target>(&'a self, inputs: impl IntoIterator<Item = F::Args<'a>> + 'a) -> MapUnordered<'a, F> {
+        MapUnordered::new(self, Box::new(inputs.into_iter()))
+    }
+
+    /// Takes no more jobs, finishes those that it has, and returns when all worker processes are gone.
+    pub fn join(&self) {
+        self.shared.end(None);
+        self.wait_for_end();
+    }
+
+    /// Takes no more jobs, takes back those that have not started, lets running ones go on for `grace`, kills what then
+    /// still runs, and returns when all worker processes are gone. Jobs that are taken back or killed by this end as
+    /// [`JobError::Cancelled`].
+    pub fn shutdown(&self, grace: Duration) {
+        let kill_at = Instant::now().checked_add(grace);
+        self.shared.with_core(|core| core.cancel_unstarted("the pool was shut down before it had started"));
+        self.shared.end(kill_at);
+        self.wait_for_end();
+    }
+
+    /// Kills all workers at once, with everything that they have started, and returns when they are gone. Jobs without
+    /// an outcome end as [`JobError::Cancelled`].
+    pub fn kill(&self) {
+        self.shutdown(Duration::ZERO);
+    }
+
+    fn wait_for_end(&self) {
+        let supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match supervisor {
+            // The supervisor itself is here when a waker that it called drops the pool: it cannot wait for its own end.
+            Some(thread) if thread.thread().id() == thread::current().id() => {}
+            Some(thread) => drop(thread.join()),
+            None => self.shared.wait_ended(),
+        }
+    }
+
+    fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
+        let target = self.shared.registry.index_of::<F>().map_err(|e| Refusal::Unknown(e.to_string().into()))?;
+        let cell = match encode(job) {
+            Ok(payload) => self.shared.submit(target, F::NAME, payload, block)?,
+            Err(reason) => {
+                let cell = Cell::new(self.shared.next_job(), F::NAME);
+                let error = DataError { job: cell.id, target: F::NAME, reason, in_worker: false };
+                cell.finish(Raw::Failed(JobError::Encode(Box::new(error))), Facts { attempt: 1, ..Facts::default() });
+                Arc::new(cell)
+            }
+        };
+        Ok(JobHandle::new(cell, Arc::clone(&self.shared), F::decode_output))
+    }
+
+    pub(super) fn worker_count(&self) -> usize {
+        self.shared.settings.workers
+    }
+
+    pub(super) fn queue_size(&self) -> usize {
+        self.shared.settings.queue
+    }
+}
+
+/// Encodes the arguments; a `Serialize` of the user's that panics becomes an error like one that refuses.
+fn encode<F: Target>(job: &Job<'_, F>) -> std::result::Result<Vec<u8>, String> {
+    match catch_unwind(AssertUnwindSafe(|| job.encode())) {
+        Ok(Ok(payload)) => Ok(payload),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(payload) => Err(format!("encoding the arguments panicked: {}", panic_message(&*payload))),
+    }
+}
+
+/// A refusal where a job error is due.
+pub(super) fn refused(refusal: &Refusal) -> JobError {
+    JobError::PoolFailed(match refusal {
+        Refusal::Failed(reason) | Refusal::Unknown(reason) => Arc::clone(reason),
+        other => other.to_string().into(),
+    })
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shutdown(self.shared.settings.grace);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({}, {} workers)", self.shared.settings.name, self.shared.settings.workers)
+    }
+}

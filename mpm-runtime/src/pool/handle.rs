@@ -1,0 +1,175 @@
+//! The handle of a submitted job: wait for its outcome, poll it, take it back, ask how it went.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::cell::{Cell, Raw, Watcher};
+use super::shared::Shared;
+use crate::codec::{CodecError, panic_message};
+use crate::error::{DataError, JobError};
+
+/// A submitted job.
+///
+/// Its one outcome is got by [`wait`](Self::wait), by [`wait_timeout`](Self::wait_timeout), or by `.await`, on any
+/// executor or none. Dropping the handle lets the job go on unobserved.
+///
+/// ```
+/// use mpm::{Pool, worker};
+///
+/// #[worker]
+/// fn double(n: u32) -> u32 {
+///     2 * n
+/// }
+///
+/// #[mpm::main]
+/// fn main() -> mpm::Result<()> {
+///     let pool = Pool::builder().workers(1).build()?;
+///     let job = pool.submit(double::job(21))?;
+///     assert_eq!(job.wait()?, 42);
+///     Ok(())
+/// }
+/// ```
+#[must_use = "without its handle nobody learns how the job ended"]
+pub struct JobHandle<R> {
+    pub(super) cell: Arc<Cell>,
+    shared: Arc<Shared>,
+    decode: fn(Vec<u8>) -> Result<R, CodecError>,
+}
+
+/// How a job went, or how far it has come. Times are durations of the monotonic clock.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// The job's id, unique in its pool.
+    pub job: u64,
+    /// The name of its target.
+    pub target: &'static str,
+    /// The name of the worker that has or had it, once one has.
+    pub worker: Option<String>,
+    /// That worker's process id.
+    pub pid: Option<u32>,
+    /// Which try at the job this is, from 1.
+    pub attempt: u32,
+    /// How long it waited before it ran, or has waited if it has not ended.
+    pub queued: Duration,
+    /// How long it ran, once it has ended.
+    pub ran: Option<Duration>,
+}
+
+impl<R> JobHandle<R> {
+    pub(super) fn new(cell: Arc<Cell>, shared: Arc<Shared>, decode: fn(Vec<u8>) -> Result<R, CodecError>) -> Self {
+        Self { cell, shared, decode }
+    }
+
+    /// The job's id, unique in its pool and the one that reports and errors name.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.cell.id
+    }
+
+    /// Waits for the job's end and returns its value.
+    ///
+    /// # Errors
+    /// The [`JobError`] with which the job ended; [`JobError::Taken`] if `wait_timeout` or a poll gave the outcome out before.
+    pub fn wait(self) -> Result<R, JobError> {
+        self.shared.wait(&self.cell, None).map_or(Err(JobError::Taken), |outcome| self.open(outcome))
+    }
+
+    /// Waits at most `time` for the job's end. `None` means that the job has not ended: it goes on, and its outcome can
+    /// be waited for again. A zero `time` looks and returns.
+    pub fn wait_timeout(&mut self, time: Duration) -> Option<Result<R, JobError>> {
+        let outcome = match Instant::now().checked_add(time) {
+            Some(until) => self.shared.wait(&self.cell, Some(until)),
+            None => self.shared.wait(&self.cell, None),
+        };
+        outcome.map(|outcome| self.open(outcome))
+    }
+
+    /// Whether the job has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.cell.is_finished()
+    }
+
+    /// Takes the job back if no worker has started it: it will never run, and its outcome is [`JobError::Cancelled`].
+    ///
+    /// Returns whether it was taken back. `false` means that it has ended or that a worker has started it: it goes on, and
+    /// its outcome stays its own.
+    ///
+    /// ```
+    /// # use mpm::{Pool, worker};
+    /// #[worker]
+    /// fn sleep_ms(ms: u64) {
+    ///     std::thread::sleep(std::time::Duration::from_millis(ms)); // the job's own work
+    /// }
+    ///
+    /// # #[mpm::main]
+    /// # fn main() -> mpm::Result<()> {
+    /// let pool = Pool::builder().workers(1).build()?;
+    /// let first = pool.submit(sleep_ms::job(50))?;
+    /// let second = pool.submit(sleep_ms::job(50))?;
+    /// if second.cancel() {
+    ///     assert!(second.wait().unwrap_err().is_cancelled());
+    /// }
+    /// first.wait()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.shared.cancel(&self.cell)
+    }
+
+    /// How the job went, or how far it has come.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let facts = self.cell.facts();
+        let total = facts.total.unwrap_or_else(|| self.cell.submitted.elapsed());
+        Report {
+            job: self.cell.id,
+            target: self.cell.target,
+            worker: facts.worker.as_deref().map(str::to_owned),
+            pid: facts.pid,
+            attempt: facts.attempt,
+            queued: total.saturating_sub(facts.ran.unwrap_or_default()),
+            ran: facts.ran,
+        }
+    }
+
+    /// Turns an outcome into the job's own type. A `Deserialize` of the user's that panics becomes an error like one that
+    /// refuses.
+    fn open(&self, outcome: Result<Raw, JobError>) -> Result<R, JobError> {
+        let bytes = match outcome? {
+            Raw::Value(bytes) => bytes,
+            Raw::Failed(error) => return Err(error),
+        };
+        let reason = match catch_unwind(AssertUnwindSafe(|| (self.decode)(bytes))) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.to_string(),
+            Err(payload) => format!("decoding the result panicked: {}", panic_message(&*payload)),
+        };
+        Err(JobError::Decode(Box::new(DataError { job: self.cell.id, target: self.cell.target, reason, in_worker: false })))
+    }
+}
+
+impl<R> Future for JobHandle<R> {
+    type Output = Result<R, JobError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(outcome) = self.cell.take() {
+            return Poll::Ready(self.open(outcome));
+        }
+        self.cell.watch(Watcher::Task(context.waker().clone()));
+        // The end may have come between the look and the watch; the waker was told then, and one more look saves a turn.
+        self.cell.take().map_or(Poll::Pending, |outcome| Poll::Ready(self.open(outcome)))
+    }
+}
+
+impl<R> fmt::Debug for JobHandle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobHandle({} `{}`)", self.cell.id, self.cell.target)
+    }
+}

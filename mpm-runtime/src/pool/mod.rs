@@ -1,0 +1,24 @@
+//! The parent's side: the pool with its members and queue, the handles of jobs, the iterators over them.
+//!
+//! In come jobs, out come handles that give each job's one outcome. `core.rs` holds the state behind one lock;
+//! `supervisor.rs` is the one thread that starts, buries and ends members; `policy.rs` decides and does nothing.
+
+mod builder;
+mod cell;
+mod completed;
+mod core;
+mod dispatch;
+mod ending;
+mod face;
+mod handle;
+mod map;
+mod member;
+mod policy;
+mod shared;
+mod supervisor;
+
+pub use builder::Builder;
+pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout};
+pub use face::Pool;
+pub use handle::{JobHandle, Report};
+pub use map::{Map, MapUnordered};

@@ -1,0 +1,91 @@
+//! Decisions as pure functions: what to do after a failed start, how far to look ahead. The supervisor alone acts.
+
+use std::time::Duration;
+
+/// What to do about a member that could not be started, or died before it did anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterFailedStart {
+    /// Try again after this time.
+    RetryAfter(Duration),
+    /// The pool fails.
+    GiveUp,
+}
+
+/// How a start failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailedStart {
+    /// Another try can go better.
+    Passing,
+    /// The worker itself refused; another one of the same program will refuse too.
+    Lasting,
+}
+
+/// Failed starts in a row, without a job done in between, after which a pool without a worker gives up.
+const LIMIT: u32 = 5;
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// `failures` in a row, this one included; `alive` members are ready or busy.
+pub(super) fn after_failed_start(kind: FailedStart, failures: u32, alive: usize) -> AfterFailedStart {
+    if alive == 0 && (kind == FailedStart::Lasting || failures >= LIMIT) {
+        return AfterFailedStart::GiveUp;
+    }
+    let doublings = failures.saturating_sub(1).min(16);
+    AfterFailedStart::RetryAfter(FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT))
+}
+
+/// How many jobs a member may have at once, given how long jobs take on average, in nanoseconds; `None` before the first
+/// has returned. More than one hides the hand-over behind the job before, and is worth it only where that is a large part
+/// of a job's time: what waits at one member cannot start at another without being taken back first.
+pub(super) fn look_ahead(average: Option<u64>) -> u32 {
+    match average {
+        None => 1,
+        Some(0..20_000) => 48,
+        Some(20_000..200_000) => 8,
+        Some(200_000..2_000_000) => 2,
+        Some(_) => 1,
+    }
+}
+
+/// A moving average over about the last eight values.
+pub(super) fn average(before: Option<u64>, value: u64) -> u64 {
+    before.map_or(value, |before| before - before / 8 + value / 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_without_workers_gives_up_at_the_limit_and_one_with_workers_goes_on() {
+        let wait = |ms| AfterFailedStart::RetryAfter(Duration::from_millis(ms));
+        let table = [
+            (FailedStart::Passing, 1, 0, wait(50)),
+            (FailedStart::Passing, 2, 0, wait(100)),
+            (FailedStart::Passing, 4, 0, wait(400)),
+            (FailedStart::Passing, 5, 0, AfterFailedStart::GiveUp),
+            (FailedStart::Passing, 5, 1, wait(800)),
+            (FailedStart::Passing, 1000, 1, wait(5000)),
+            (FailedStart::Lasting, 1, 0, AfterFailedStart::GiveUp),
+            (FailedStart::Lasting, 1, 1, wait(50)),
+        ];
+        for (kind, failures, alive, expected) in table {
+            assert_eq!(after_failed_start(kind, failures, alive), expected, "{kind:?} {failures} {alive}");
+        }
+    }
+
+    #[test]
+    fn short_jobs_are_looked_ahead_far_and_long_ones_not() {
+        let table = [(None, 1), (Some(0), 48), (Some(19_999), 48), (Some(20_000), 8), (Some(1_999_999), 2), (Some(u64::MAX), 1)];
+        for (average, expected) in table {
+            assert_eq!(look_ahead(average), expected, "{average:?}");
+        }
+    }
+
+    #[test]
+    fn the_average_follows_the_values() {
+        let settled = (0..100).fold(None, |before, _| Some(average(before, 800)));
+        assert!(settled.is_some_and(|a| (700..=800).contains(&a)), "{settled:?}");
+        assert_eq!(average(None, 5), 5);
+    }
+}

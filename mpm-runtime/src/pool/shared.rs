@@ -1,0 +1,166 @@
+//! What the pool's face, its handles and its supervisor have in common: the lock around the core, and the ways to wait.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::cell::{Cell, Raw};
+use super::core::{Core, Ending};
+use crate::error::{JobError, Refusal};
+use crate::registry::Registry;
+use crate::sys::{Child, Doorbell};
+
+/// The settings of a pool, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) workers: usize,
+    pub(super) queue: usize,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) cwd: Option<PathBuf>,
+    pub(super) grace: Duration,
+}
+
+/// A start that has come to its end on the starting thread: the incarnation, and its process or why there is none.
+pub(super) type Started = (u64, io::Result<Child>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) registry: &'static Registry,
+    pub(super) doorbell: Doorbell,
+    core: Mutex<Core>,
+    /// The queue has room, or never will have.
+    room: Condvar,
+    /// The pool has ended.
+    ended: Condvar,
+    inbox: Mutex<VecDeque<Started>>,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings, registry: &'static Registry) -> io::Result<Self> {
+        let core = Mutex::new(Core::new(settings.workers));
+        let doorbell = Doorbell::new()?;
+        Ok(Self { settings, registry, doorbell, core, room: Condvar::new(), ended: Condvar::new(), inbox: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `change` under the lock; afterwards, without it, finishes the jobs whose outcomes came of it and wakes those
+    /// who wait for room.
+    pub(super) fn with_core<T>(&self, change: impl FnOnce(&mut Core) -> T) -> T {
+        let mut core = self.lock();
+        let result = change(&mut core);
+        self.unlock(core);
+        result
+    }
+
+    fn unlock(&self, mut core: MutexGuard<'_, Core>) {
+        let outcomes = std::mem::take(&mut core.outcomes);
+        let freed = std::mem::take(&mut core.freed);
+        let ended = core.ended;
+        drop(core);
+        if freed || ended {
+            self.room.notify_all();
+        }
+        if ended {
+            self.ended.notify_all();
+        }
+        for outcome in outcomes {
+            outcome.cell.finish(outcome.raw, outcome.facts);
+        }
+    }
+
+    /// Why a job would be refused now, apart from a full queue.
+    fn refusal(core: &Core) -> Option<Refusal> {
+        if let Some(reason) = &core.failed {
+            return Some(Refusal::Failed(Arc::clone(reason)));
+        }
+        (core.ending.is_some() || core.ended).then_some(Refusal::Closed)
+    }
+
+    /// Whether a job would be accepted now.
+    pub(super) fn accepts(&self) -> Result<(), Refusal> {
+        let core = self.lock();
+        let full = core.waiting >= self.settings.queue;
+        Self::refusal(&core).or_else(|| full.then_some(Refusal::Full(self.settings.queue))).map_or(Ok(()), Err)
+    }
+
+    /// Puts a job into the queue and hands out what can be handed out. With `block`, waits for room.
+    pub(super) fn submit(&self, target: u32, name: &'static str, payload: Vec<u8>, block: bool) -> Result<Arc<Cell>, Refusal> {
+        let mut core = self.lock();
+        loop {
+            if let Some(refusal) = Self::refusal(&core) {
+                return Err(refusal);
+            }
+            if core.waiting < self.settings.queue {
+                break;
+            }
+            if !block {
+                return Err(Refusal::Full(self.settings.queue));
+            }
+            core = self.room.wait(core).unwrap_or_else(PoisonError::into_inner);
+        }
+        let cell = core.enqueue(target, name, payload);
+        core.dispatch();
+        self.unlock(core);
+        Ok(cell)
+    }
+
+    /// An id for a job that failed before it came to the queue.
+    pub(super) fn next_job(&self) -> u64 {
+        self.with_core(|core| {
+            core.last_job += 1;
+            core.last_job
+        })
+    }
+
+    pub(super) fn cancel(&self, cell: &Arc<Cell>) -> bool {
+        self.with_core(|core| {
+            let cancelled = core.cancel(cell);
+            core.dispatch();
+            cancelled
+        })
+    }
+
+    /// Waits for the end of a job.
+    #[expect(clippy::unused_self, reason = "the pool's side of waiting will take in responses by itself")]
+    pub(super) fn wait(&self, cell: &Cell, until: Option<Instant>) -> Option<Result<Raw, JobError>> {
+        cell.wait(until)
+    }
+
+    /// The starting thread's way to tell the supervisor.
+    pub(super) fn deliver(&self, started: Started) {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push_back(started);
+        self.doorbell.ring();
+    }
+
+    pub(super) fn next_started(&self) -> Option<Started> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Asks the pool to end, or to hurry if it is ending already.
+    pub(super) fn end(&self, kill_at: Option<Instant>) {
+        self.with_core(|core| {
+            let before = core.ending.and_then(|ending| ending.kill_at);
+            let kill_at = [before, kill_at].into_iter().flatten().min();
+            core.ending = Some(Ending { kill_at });
+            // Those who wait for room will get none.
+            core.freed = true;
+        });
+        self.doorbell.ring();
+    }
+
+    /// Waits until all processes of the pool are gone.
+    pub(super) fn wait_ended(&self) {
+        let mut core = self.lock();
+        while !core.ended {
+            core = self.ended.wait(core).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

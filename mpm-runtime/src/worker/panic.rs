@@ -1,0 +1,42 @@
+//! Where a job panicked: a hook notes location and backtrace, which the caught payload does not carry.
+
+use std::backtrace::Backtrace;
+use std::panic::{PanicHookInfo, set_hook, take_hook};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
+
+use crate::codec::Panic;
+
+/// Bytes kept of a backtrace.
+const BACKTRACE: usize = 64 * 1024;
+
+static LAST: Mutex<Option<(String, Option<String>)>> = Mutex::new(None);
+
+/// Notes the panics of the calling thread from now on; the hook that was there before still prints them.
+pub(super) fn note_panics() {
+    let (jobs, print) = (thread::current().id(), take_hook());
+    let wanted = std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value != "0");
+    set_hook(Box::new(move |info| {
+        note(info, jobs, wanted);
+        print(info);
+    }));
+}
+
+fn note(info: &PanicHookInfo<'_>, jobs: ThreadId, wanted: bool) {
+    if thread::current().id() == jobs {
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
+        let backtrace = wanted.then(|| {
+            let mut text = Backtrace::force_capture().to_string();
+            text.truncate(text.floor_char_boundary(BACKTRACE));
+            text
+        });
+        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((location, backtrace));
+    }
+}
+
+/// The panic whose message is `message`, with what was noted of it.
+pub(super) fn last_panic(message: String) -> Panic {
+    let noted = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (location, backtrace) = noted.map_or((None, None), |(location, backtrace)| (Some(location), backtrace));
+    Panic { message, location, backtrace }
+}

@@ -1,0 +1,87 @@
+//! The worker's loop: claim, decode, run, encode, answer.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::panic::{last_panic, note_panics};
+use crate::codec::{Call, CodecError, panic_message};
+use crate::error::{Phase, WorkerExit};
+use crate::link::{Answer, Corrupt, Kind, Request, WorkerEnd};
+use crate::registry::{Registration, Registry};
+use crate::start::Setup;
+use crate::sys::monotonic_nanos;
+
+/// Runs jobs until the parent says stop.
+pub(crate) fn serve(setup: Setup) -> WorkerExit {
+    let Setup { mut link, registry, worker } = setup;
+    note_panics();
+    let mut scratch = Vec::new();
+    loop {
+        let done = match link.claim() {
+            Ok(Some(request)) => run(&mut link, registry, &request, &mut scratch),
+            Ok(None) => return WorkerExit::Finished,
+            Err(corrupt) => Err(corrupt),
+        };
+        if let Err(corrupt) = done {
+            eprintln!("mpm: worker {worker} ends: its link is damaged: {corrupt}");
+            return WorkerExit::LinkDamaged;
+        }
+    }
+}
+
+/// Runs one claimed request and answers it exactly once.
+fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &mut Vec<u8>) -> Result<(), Corrupt> {
+    let started = monotonic_nanos();
+    let registration = registry.get(request.target).ok_or_else(|| Corrupt(format!("there is no target {}", request.target)))?;
+    let (arguments, answer) = link.open_request(request).map_err(|e| Corrupt(format!("the arguments cannot be read: {e}")))?;
+    let notes = answer.notes();
+    notes.phase(Phase::Decoding as u32);
+    let mut job = Job { answer, started, answered: false };
+    let ended = catch_unwind(AssertUnwindSafe(|| job.call(registration, arguments, scratch)));
+    if !job.answered {
+        notes.phase(Phase::Sending as u32);
+        let sent = match ended {
+            // The result could not be put into shared memory: it counts as one that cannot travel.
+            Ok(Ok(failed)) => job.send(Kind::BadResult, failed.unwrap_or_default().as_bytes()),
+            Ok(Err(error)) if error.is_argument() => job.send(Kind::BadArguments, error.to_string().as_bytes()),
+            Ok(Err(error)) => job.send(Kind::BadResult, error.to_string().as_bytes()),
+            Err(payload) => job.panicked(payload),
+        };
+        sent.map_err(|e| Corrupt(format!("an answer cannot be sent: {e}")))?;
+    }
+    notes.phase(Phase::Claimed as u32);
+    link.close_request(request);
+    Ok(())
+}
+
+struct Job<'a> {
+    answer: Answer<'a>,
+    started: u64,
+    answered: bool,
+}
+
+impl Job<'_> {
+    /// Calls the target. `Ok(None)` when the result is on its way, `Ok(Some(…))` when sending it failed.
+    fn call(&mut self, registration: &Registration, arguments: &[u8], scratch: &mut Vec<u8>) -> Result<Option<String>, CodecError> {
+        let notes = self.answer.notes();
+        let mut failed = None;
+        let mut deliver = |bytes: &[u8]| failed = self.send(Kind::Value, bytes).err().map(|e| format!("send the result: {e}"));
+        (registration.call)(&mut Call::new(arguments, scratch, &|phase| notes.phase(phase as u32), &mut deliver))?;
+        Ok(failed)
+    }
+
+    fn send(&mut self, kind: Kind, payload: &[u8]) -> std::io::Result<()> {
+        let ran = monotonic_nanos().saturating_sub(self.started);
+        self.answer.send(kind, ran, payload)?;
+        self.answered = true;
+        Ok(())
+    }
+
+    fn panicked(&mut self, payload: Box<dyn Any + Send>) -> std::io::Result<()> {
+        let panic = last_panic(panic_message(&*payload));
+        // A payload may panic once more in its drop; that must not end the worker.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        let text = postcard::to_stdvec(&panic).map_err(std::io::Error::other)?;
+        self.send(Kind::Panicked, &text)
+    }
+}
