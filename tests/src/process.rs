@@ -1,0 +1,177 @@
+//! Other processes, as `/proc` shows them, and signals to them.
+
+#![expect(
+    unsafe_code,
+    reason = "sending a signal and tying a child to its parent have no safe form in std"
+)]
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// One line of `/proc/PID/stat`, as far as the tests need it.
+pub(crate) struct Stat {
+    pub(crate) name: String,
+    /// `R`, `S`, `Z` and so on.
+    pub(crate) state: char,
+    pub(crate) parent: u32,
+}
+
+impl Stat {
+    /// None where there is no such process.
+    pub(crate) fn read(pid: u32) -> Option<Stat> {
+        Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// A name may hold anything, brackets and spaces included, so the last bracket ends it.
+    fn parse(line: &str) -> Option<Stat> {
+        let (head, tail) = line.rsplit_once(')')?;
+        let (_, name) = head.split_once('(')?;
+        let mut fields = tail.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let parent = fields.next()?.parse().ok()?;
+        Some(Stat {
+            name: name.to_owned(),
+            state,
+            parent,
+        })
+    }
+
+    /// Dead, but not yet reaped.
+    fn is_zombie(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// The processes whose parent is `pid`, zombies included, lowest first.
+///
+/// # Panics
+/// If `/proc` cannot be read.
+///
+/// ```
+/// let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn()?;
+/// assert!(mpm_tests::children_of(std::process::id()).contains(&child.id()));
+/// child.kill()?;
+/// child.wait()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").expect("/proc is there on Linux");
+    let mut children: Vec<u32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        // A process that ends between the two looks has no line any more, and is nobody's child.
+        .filter(|candidate| Stat::read(*candidate).is_some_and(|stat| stat.parent == pid))
+        .collect();
+    children.sort_unstable();
+    children
+}
+
+/// Whether the process has ended, as far as this process is concerned.
+///
+/// A child of this process is gone only when it is also reaped: a zombie of ours is a leak of ours. A zombie of another
+/// parent runs no more and cannot be reaped from here, so it counts as gone.
+///
+/// ```
+/// assert!(!mpm_tests::process_gone(std::process::id()));
+/// ```
+pub fn process_gone(pid: u32) -> bool {
+    Stat::read(pid).is_none_or(|stat| stat.is_zombie() && stat.parent != std::process::id())
+}
+
+/// Sends a signal to one process.
+///
+/// # Panics
+/// If the signal cannot be sent, because the process is gone for example; and for pids that mean a group.
+pub fn kill(pid: u32, signal: i32) {
+    let target = libc::pid_t::try_from(pid).expect("a pid fits into a pid_t");
+    assert!(target > 1, "{pid} is no single process of a test");
+    // SAFETY: kill(2) takes two integers by value and touches no memory of ours.
+    let result = unsafe { libc::kill(target, signal) };
+    assert_eq!(
+        result,
+        0,
+        "signal {signal} to {pid}: {}",
+        io::Error::last_os_error()
+    );
+}
+
+/// Has the kernel kill the child when the thread that starts it ends, however it ends.
+pub(crate) fn die_with_parent(command: &mut Command) -> &mut Command {
+    let tie = || {
+        // SAFETY: prctl(2) with PR_SET_PDEATHSIG takes one integer by value and touches no memory of ours.
+        let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    };
+    // SAFETY: `pre_exec` asks that the closure does only what is safe between fork and exec: prctl(2) is one system call,
+    // and `last_os_error` reads errno; neither allocates nor takes a lock.
+    unsafe { command.pre_exec(tie) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wait_until;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Stdio;
+
+    #[test]
+    fn a_strange_name_does_not_shift_the_fields() {
+        let stat = Stat::parse("12 (a) R 9 (b) S 34 12 12 0 -1").unwrap();
+        assert_eq!(
+            (stat.name.as_str(), stat.state, stat.parent),
+            ("a) R 9 (b", 'S', 34)
+        );
+    }
+
+    #[test]
+    fn a_child_is_seen_until_it_is_reaped() {
+        let me = std::process::id();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = child.id();
+        assert!(children_of(me).contains(&pid));
+        assert!(!process_gone(pid));
+
+        kill(pid, libc::SIGKILL);
+        wait_until("the child is a zombie", || {
+            Stat::read(pid).is_some_and(|stat| stat.is_zombie())
+        });
+        assert!(
+            children_of(me).contains(&pid),
+            "a zombie of ours is still ours"
+        );
+        assert!(!process_gone(pid), "a zombie of ours is not gone");
+
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+        assert!(process_gone(pid));
+        assert!(!children_of(me).contains(&pid));
+    }
+
+    #[test]
+    fn a_zombie_of_another_parent_is_gone() {
+        // The shell starts a child, tells its pid, and becomes a program that never reaps.
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 0 & echo $!; exec cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = shell.stdout.take().unwrap();
+        io::BufRead::read_line(&mut io::BufReader::new(stdout), &mut line).unwrap();
+        let pid: u32 = line.trim().parse().unwrap();
+        wait_until("the grandchild has ended", || process_gone(pid));
+        kill(shell.id(), libc::SIGKILL);
+        shell.wait().unwrap();
+    }
+
+    #[test]
+    #[should_panic(expected = "is no single process")]
+    fn a_group_is_no_target() {
+        kill(0, libc::SIGTERM);
+    }
+}
