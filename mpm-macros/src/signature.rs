@@ -2,7 +2,9 @@
 //! or every reason against it, each on the tokens that are the reason.
 
 use syn::visit::{self, Visit};
-use syn::{FnArg, Ident, Lifetime, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference};
+use syn::{
+    FnArg, Ident, Lifetime, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference,
+};
 
 use crate::errors::Errors;
 
@@ -23,7 +25,10 @@ pub(crate) fn check(sig: &Signature, errors: &mut Errors) -> Vec<Argument> {
     if let ReturnType::Type(_, ty) = &sig.output {
         check_result(ty, errors);
     }
-    sig.inputs.iter().filter_map(|input| check_argument(input, errors)).collect()
+    sig.inputs
+        .iter()
+        .filter_map(|input| check_argument(input, errors))
+        .collect()
 }
 
 /// `Vec < u8 >` as the user wrote it: `Vec<u8>`.
@@ -57,7 +62,10 @@ fn check_qualifiers(sig: &Signature, errors: &mut Errors) {
         );
     }
     if let Safety::Unsafe(token) = &sig.safety {
-        errors.at(token, "an unsafe function cannot be a target: nobody in the worker could keep its contract");
+        errors.at(
+            token,
+            "an unsafe function cannot be a target: nobody in the worker could keep its contract",
+        );
     }
     if let Some(abi) = &sig.abi {
         errors.at(abi, "a target is called from Rust only: remove `extern`");
@@ -84,24 +92,41 @@ fn check_argument(input: &FnArg, errors: &mut Errors) -> Option<Argument> {
     let typed = match input {
         FnArg::Typed(typed) => typed,
         FnArg::Receiver(receiver) => {
-            errors.at(receiver, "a target has no `self`: in this version `#[worker]` goes on free functions only");
+            errors.at(
+                receiver,
+                "a target has no `self`: in this version `#[worker]` goes on free functions only",
+            );
             return None;
         }
     };
     if let Some(attr) = typed.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
-        errors.at(attr, "an argument of a target cannot come and go with `cfg`: put it on two functions");
+        errors.at(
+            attr,
+            "an argument of a target cannot come and go with `cfg`: put it on two functions",
+        );
     }
     let name = argument_name(typed, errors);
     let argument = argument_type(&typed.ty, errors);
     let (lent, ty) = argument?;
-    Some(Argument { name: name?, ty, lent, text: type_text(&typed.ty) })
+    Some(Argument {
+        name: name?,
+        ty,
+        lent,
+        text: type_text(&typed.ty),
+    })
 }
 
 fn argument_name(typed: &PatType, errors: &mut Errors) -> Option<Ident> {
     match &*typed.pat {
         Pat::Ident(pat) if pat.subpat.is_none() => return Some(pat.ident.clone()),
-        Pat::Wild(_) => errors.at(&typed.pat, "give this argument a name, for example `_unused`"),
-        _ => errors.at(&typed.pat, "give this argument a name, and take it apart in the body"),
+        Pat::Wild(_) => errors.at(
+            &typed.pat,
+            "give this argument a name, for example `_unused`",
+        ),
+        _ => errors.at(
+            &typed.pat,
+            "give this argument a name, and take it apart in the body",
+        ),
     }
     None
 }
@@ -117,8 +142,15 @@ fn argument_type(ty: &Type, errors: &mut Errors) -> Option<(bool, Type)> {
 
 fn lent_type(reference: &TypeReference, errors: &mut Errors) -> Option<Type> {
     let mut good = true;
-    if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident != "_") {
-        errors.at(lifetime, "a borrowed argument lives as long as the job: write the reference without a lifetime");
+    if let Some(lifetime) = reference
+        .lifetime
+        .as_ref()
+        .filter(|lifetime| lifetime.ident != "_")
+    {
+        errors.at(
+            lifetime,
+            "a borrowed argument lives as long as the job: write the reference without a lifetime",
+        );
         good = false;
     }
     if let Some(token) = &reference.mutability {
@@ -178,19 +210,37 @@ fn inside(ty: &Type, role: &'static str, errors: &mut Errors) -> bool {
         }
         fn visit_type_impl_trait(&mut self, node: &'ast syn::TypeImplTrait) {
             let role = self.role;
-            self.bad(node, format!("`impl Trait` cannot be the {role} of a target: name the type, it must travel"));
+            self.bad(
+                node,
+                format!(
+                    "`impl Trait` cannot be the {role} of a target: name the type, it must travel"
+                ),
+            );
         }
         fn visit_type_trait_object(&mut self, node: &'ast syn::TypeTraitObject) {
-            self.bad(node, "a trait object cannot travel: the other process does not know the type behind it");
+            self.bad(
+                node,
+                "a trait object cannot travel: the other process does not know the type behind it",
+            );
         }
         fn visit_type_ptr(&mut self, node: &'ast syn::TypePtr) {
-            self.bad(node, "a raw pointer cannot travel: it means nothing in another process");
+            self.bad(
+                node,
+                "a raw pointer cannot travel: it means nothing in another process",
+            );
         }
         fn visit_type_fn_ptr(&mut self, node: &'ast syn::TypeFnPtr) {
-            self.bad(node, "a function pointer cannot travel: targets are found by name, not by address");
+            self.bad(
+                node,
+                "a function pointer cannot travel: targets are found by name, not by address",
+            );
         }
     }
-    let mut inside = Inside { role, errors, good: true };
+    let mut inside = Inside {
+        role,
+        errors,
+        good: true,
+    };
     visit::visit_type(&mut inside, ty);
     inside.good
 }

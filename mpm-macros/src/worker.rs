@@ -15,13 +15,14 @@ use crate::signature::{self, Argument};
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(options, options::WORKER, &mut errors);
-    let generated = match parse_function(&item, "`#[worker]` goes on functions only in this version") {
-        Ok(function) => target(&function, &options, &mut errors),
-        Err(error) => {
-            errors.push(error);
-            TokenStream::new()
-        }
-    };
+    let generated =
+        match parse_function(&item, "`#[worker]` goes on functions only in this version") {
+            Ok(function) => target(&function, &options, &mut errors),
+            Err(error) => {
+                errors.push(error);
+                TokenStream::new()
+            }
+        };
     let errors = errors.into_tokens();
     quote!(#item #generated #errors)
 }
@@ -52,7 +53,9 @@ fn target(function: &Function, options: &Options, errors: &mut Errors) -> TokenS
         ReturnType::Default => (quote!(()), "()".to_owned()),
         ReturnType::Type(_, ty) => (ty.to_token_stream(), signature::type_text(ty)),
     };
-    let locals = (0..arguments.len()).map(|at| format_ident!("value{at}", span = Span::mixed_site())).collect();
+    let locals = (0..arguments.len())
+        .map(|at| format_ident!("value{at}", span = Span::mixed_site()))
+        .collect();
     let target = Target {
         krate: options.krate(),
         ident: &sig.ident,
@@ -63,7 +66,7 @@ fn target(function: &Function, options: &Options, errors: &mut Errors) -> TokenS
         locals,
     };
     let face = target.face(function, options);
-    let implementation = target.implementation();
+    let implementation = target.implementation(function);
     let registration = target.registration(function, options);
     quote!(#face #implementation #registration)
 }
@@ -71,13 +74,22 @@ fn target(function: &Function, options: &Options, errors: &mut Errors) -> TokenS
 impl Target<'_> {
     /// The type, and `job` and `NAME` on it: what users see.
     fn face(&self, function: &Function, options: &Options) -> TokenStream {
-        let Target { krate, ident, locals, .. } = self;
+        let Target {
+            krate,
+            ident,
+            locals,
+            ..
+        } = self;
         let vis = &function.vis;
         // Documentation tests in the text would otherwise run twice: for the function and for the type.
-        let docs = function.attrs.iter().filter(|attr| attr.path().is_ident("doc")).map(|attr| {
-            let meta = &attr.meta;
-            quote!(#[cfg_attr(not(doctest), #meta)])
-        });
+        let docs = function
+            .attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident("doc"))
+            .map(|attr| {
+                let meta = &attr.meta;
+                quote!(#[cfg_attr(not(doctest), #meta)])
+            });
         let name = match &options.name {
             Some(name) => name.to_token_stream(),
             None => {
@@ -85,17 +97,34 @@ impl Target<'_> {
                 quote!(::core::concat!(::core::module_path!(), "::", #text))
             }
         };
-        let parameters = self.arguments.iter().map(|Argument { name, ty, lent, .. }| match lent {
-            true => quote!(#name: &'job #ty),
-            false => quote!(#name: #ty),
-        });
+        let parameters = self
+            .arguments
+            .iter()
+            .map(|Argument { name, ty, lent, .. }| match lent {
+                true => quote!(#name: &'job #ty),
+                false => quote!(#name: #ty),
+            });
         let names = self.arguments.iter().map(|argument| &argument.name);
         let arguments = pack(names);
         let codecs = self.arguments.iter().zip(locals).map(|(argument, local)| {
-            let bound = if argument.lent { quote!(Lend) } else { quote!(Codec) };
-            self.codec(local, ends(&argument.ty), &argument.ty.to_token_stream(), &bound)
+            let bound = if argument.lent {
+                quote!(Lend)
+            } else {
+                quote!(Codec)
+            };
+            self.codec(
+                local,
+                ends(&argument.ty),
+                &argument.ty.to_token_stream(),
+                &bound,
+            )
         });
-        let result = self.codec(&result_ident(), self.result_span, &self.result, &quote!(Codec));
+        let result = self.codec(
+            &result_ident(),
+            self.result_span,
+            &self.result,
+            &quote!(Codec),
+        );
         let call = self.call();
         let allow = allow();
         quote! {
@@ -123,7 +152,13 @@ impl Target<'_> {
     /// A function that returns the codec of one type. Its return type is the one place of the expansion where a
     /// type has to prove that it can travel: a type that cannot is one error there, and all users of the codec
     /// take it as proven. `Ends` are the user's tokens that the error underlines.
-    fn codec(&self, name: &Ident, ends: (Span, Span), ty: &TokenStream, bound: &TokenStream) -> TokenStream {
+    fn codec(
+        &self,
+        name: &Ident,
+        ends: (Span, Span),
+        ty: &TokenStream,
+        bound: &TokenStream,
+    ) -> TokenStream {
         let krate = &self.krate;
         let (first, last) = ends;
         let open = quote_spanned!(first=> impl);
@@ -133,25 +168,46 @@ impl Target<'_> {
             #[doc(hidden)]
             fn #name() -> #open #krate::__private::#bound<#ty #close {
                 use #krate::__private::{PickBytes as _, PickInner as _, PickOuter as _, PickSerde as _};
-                (&&&&#tag).mpm_codec()
+                (&&&&#tag).__mpm_codec()
             }
         }
     }
 
     /// What a worker runs: decode, call, encode.
     fn call(&self) -> TokenStream {
-        let Target { krate, ident, locals, result_text, .. } = self;
+        let Target {
+            krate,
+            ident,
+            locals,
+            result_text,
+            ..
+        } = self;
         let call = Ident::new("call", Span::mixed_site());
         let output = Ident::new("output", Span::mixed_site());
-        let decode = self.arguments.iter().zip(locals).map(|(Argument { name, lent, text, .. }, local)| {
-            let method = if *lent { quote!(borrowed) } else { quote!(argument) };
-            let name = name.unraw().to_string();
-            quote!(let #local = #call.#method(&#ident::#local(), #name, #text)?;)
-        });
-        let pass = self.arguments.iter().zip(locals).map(|(argument, local)| match argument.lent {
-            true => quote!(#krate::__private::lend(&#ident::#local(), &#local)),
-            false => local.to_token_stream(),
-        });
+        let decode = self.arguments.iter().zip(locals).map(
+            |(
+                Argument {
+                    name, lent, text, ..
+                },
+                local,
+            )| {
+                let method = if *lent {
+                    quote!(borrowed)
+                } else {
+                    quote!(argument)
+                };
+                let name = name.unraw().to_string();
+                quote!(let #local = #call.#method(&#ident::#local(), #name, #text)?;)
+            },
+        );
+        let pass = self
+            .arguments
+            .iter()
+            .zip(locals)
+            .map(|(argument, local)| match argument.lent {
+                true => quote!(#krate::__private::lend(&#ident::#local(), &#local)),
+                false => local.to_token_stream(),
+            });
         let result = result_ident();
         quote! {
             #[doc(hidden)]
@@ -167,29 +223,52 @@ impl Target<'_> {
     }
 
     /// `impl Target`: what a pool needs.
-    fn implementation(&self) -> TokenStream {
-        let Target { krate, ident, locals, result, result_text, .. } = self;
-        let types = self.arguments.iter().map(|Argument { ty, lent, .. }| match lent {
-            true => quote!(&'job #ty),
-            false => ty.to_token_stream(),
-        });
+    fn implementation(&self, function: &Function) -> TokenStream {
+        let Target {
+            krate,
+            ident,
+            locals,
+            result,
+            result_text,
+            ..
+        } = self;
+        let types = self
+            .arguments
+            .iter()
+            .map(|Argument { ty, lent, .. }| match lent {
+                true => quote!(&'job #ty),
+                false => ty.to_token_stream(),
+            });
         let packed = pack(types);
+        let args_type = spread(
+            ends(&function.sig.inputs),
+            quote!(type),
+            quote!(Args<'job> = #packed;),
+        );
+        let output_type = spread(self.result_span, quote!(type), quote!(Output = #result;));
         let args = Ident::new("args", Span::mixed_site());
         let to = Ident::new("to", Span::mixed_site());
         let unpack = pack(locals);
-        let encode = self.arguments.iter().zip(locals).map(|(Argument { name, lent, text, .. }, local)| {
-            let function = if *lent { quote!(put_lent) } else { quote!(put) };
-            let name = name.unraw().to_string();
-            quote!(#krate::__private::#function(&#ident::#local(), #local, #name, #text, #to)?;)
-        });
+        let encode = self.arguments.iter().zip(locals).map(
+            |(
+                Argument {
+                    name, lent, text, ..
+                },
+                local,
+            )| {
+                let function = if *lent { quote!(put_lent) } else { quote!(put) };
+                let name = name.unraw().to_string();
+                quote!(#krate::__private::#function(&#ident::#local(), #local, #name, #text, #to)?;)
+            },
+        );
         let codec = result_ident();
         let allow = allow();
         quote! {
             #allow
             impl #krate::Target for #ident {
                 const NAME: &'static ::core::primitive::str = #ident::NAME;
-                type Args<'job> = #packed;
-                type Output = #result;
+                #args_type
+                #output_type
 
                 fn encode(
                     #args: &Self::Args<'_>,
@@ -274,7 +353,24 @@ fn result_ident() -> Ident {
 fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     let mut all = tokens.to_token_stream().into_iter();
     let first = all.next();
-    let span = |token: Option<&proc_macro2::TokenTree>| token.map_or_else(Span::call_site, |token| token.span());
+    let span = |token: Option<&proc_macro2::TokenTree>| {
+        token.map_or_else(Span::call_site, |token| token.span())
+    };
     let last = all.last();
     (span(first.as_ref()), span(last.as_ref().or(first.as_ref())))
+}
+
+/// Makes an item that errors underline as the user's tokens from the first to the last of `ends`: `head` gets the span
+/// of the one, the last token of `tail` (its `;`) that of the other.
+fn spread(ends: (Span, Span), head: TokenStream, tail: TokenStream) -> TokenStream {
+    let (first, last) = ends;
+    let head = head.into_iter().map(|mut token| {
+        token.set_span(first);
+        token
+    });
+    let mut tail: Vec<_> = tail.into_iter().collect();
+    if let Some(token) = tail.last_mut() {
+        token.set_span(last);
+    }
+    head.chain(tail).collect()
 }

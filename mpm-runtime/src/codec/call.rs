@@ -32,9 +32,15 @@ impl Phase {
     /// assert_eq!(Phase::from_u32(77), None);
     /// ```
     pub fn from_u32(number: u32) -> Option<Phase> {
-        [Phase::Idle, Phase::Decoding, Phase::Running, Phase::Encoding, Phase::Sending]
-            .into_iter()
-            .find(|phase| *phase as u32 == number)
+        [
+            Phase::Idle,
+            Phase::Decoding,
+            Phase::Running,
+            Phase::Encoding,
+            Phase::Sending,
+        ]
+        .into_iter()
+        .find(|phase| *phase as u32 == number)
     }
 }
 
@@ -59,12 +65,24 @@ impl<'i> Call<'i> {
         phase: &'i dyn Fn(Phase),
         deliver: &'i mut dyn FnMut(&[u8]),
     ) -> Self {
-        Call { arguments, scratch, phase, deliver }
+        Call {
+            arguments,
+            scratch,
+            phase,
+            deliver,
+        }
     }
 
     /// Takes off the next argument.
-    pub fn argument<T, C: Codec<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<T, CodecError> {
-        codec.take(&mut self.arguments).map_err(|error| argument_error("decode", error, name, ty))
+    pub fn argument<T, C: Codec<T>>(
+        &mut self,
+        codec: &C,
+        name: &str,
+        ty: &str,
+    ) -> Result<T, CodecError> {
+        codec
+            .take(&mut self.arguments)
+            .map_err(|error| argument_error("decode", error, name, ty))
     }
 
     /// Takes off the next argument, which is to be lent.
@@ -74,7 +92,9 @@ impl<'i> Call<'i> {
         name: &str,
         ty: &str,
     ) -> Result<C::Held<'i>, CodecError> {
-        codec.take(&mut self.arguments).map_err(|error| argument_error("decode", error, name, ty))
+        codec
+            .take(&mut self.arguments)
+            .map_err(|error| argument_error("decode", error, name, ty))
     }
 
     /// To be called between the last argument and the target.
@@ -86,13 +106,20 @@ impl<'i> Call<'i> {
     }
 
     /// Delivers what the target returned: from where it lies if it is a run of bytes, otherwise from the scratch buffer.
-    pub fn finish<T, C: Codec<T>>(&mut self, codec: &C, result: &T, ty: &str) -> Result<(), CodecError> {
+    pub fn finish<T, C: Codec<T>>(
+        &mut self,
+        codec: &C,
+        result: &T,
+        ty: &str,
+    ) -> Result<(), CodecError> {
         (self.phase)(Phase::Encoding);
         let bytes = match codec.as_run(result) {
             Some(bytes) => bytes,
             None => {
                 self.scratch.clear();
-                codec.append(result, self.scratch).map_err(|error| result_error("encode", error, ty))?;
+                codec
+                    .append(result, self.scratch)
+                    .map_err(|error| result_error("encode", error, ty))?;
                 &*self.scratch
             }
         };
@@ -110,8 +137,16 @@ pub fn lend<'h, T: ?Sized, C: Lend<T>>(codec: &C, held: &'h C::Held<'_>) -> &'h 
 
 /// Encodes one argument.
 #[doc(hidden)]
-pub fn put<T, C: Codec<T>>(codec: &C, value: &T, name: &str, ty: &str, to: &mut Vec<u8>) -> Result<(), CodecError> {
-    codec.put(value, to).map_err(|error| argument_error("encode", error, name, ty))
+pub fn put<T, C: Codec<T>>(
+    codec: &C,
+    value: &T,
+    name: &str,
+    ty: &str,
+    to: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    codec
+        .put(value, to)
+        .map_err(|error| argument_error("encode", error, name, ty))
 }
 
 /// Encodes one borrowed argument.
@@ -123,19 +158,27 @@ pub fn put_lent<T: ?Sized, C: Lend<T>>(
     ty: &str,
     to: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
-    codec.put(value, to).map_err(|error| argument_error("encode", error, name, ty))
+    codec
+        .put(value, to)
+        .map_err(|error| argument_error("encode", error, name, ty))
 }
 
 /// Decodes a result.
 #[doc(hidden)]
 pub fn read<T, C: Codec<T>>(codec: &C, bytes: Vec<u8>, ty: &str) -> Result<T, CodecError> {
-    codec.read(bytes).map_err(|error| result_error("decode", error, ty))
+    codec
+        .read(bytes)
+        .map_err(|error| result_error("decode", error, ty))
 }
 
 fn argument_error(doing: &str, error: CodecError, name: &str, ty: &str) -> CodecError {
-    error.context(format!("{doing} argument `{name}` of type `{ty}`")).on(Side::Argument)
+    error
+        .context(format!("{doing} argument `{name}` of type `{ty}`"))
+        .on(Side::Argument)
 }
 
 fn result_error(doing: &str, error: CodecError, ty: &str) -> CodecError {
-    error.context(format!("{doing} the result of type `{ty}`")).on(Side::Result)
+    error
+        .context(format!("{doing} the result of type `{ty}`"))
+        .on(Side::Result)
 }

@@ -45,7 +45,11 @@ impl Failure {
     /// assert_eq!(mpm::Failure::new("no such page").to_string(), "no such page");
     /// ```
     pub fn new(message: impl fmt::Display) -> Self {
-        Failure { message: message.to_string(), sources: Vec::new(), backtrace: backtrace() }
+        Failure {
+            message: message.to_string(),
+            sources: Vec::new(),
+            backtrace: backtrace(),
+        }
     }
 
     /// The message of the error itself.
@@ -60,7 +64,10 @@ impl Failure {
     /// assert_eq!(failure.chain().last(), Some("the disk is on fire"));
     /// ```
     pub fn chain(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
-        Chain { message: Some(&self.message), sources: self.sources.iter() }
+        Chain {
+            message: Some(&self.message),
+            sources: self.sources.iter(),
+        }
     }
 
     /// The stack where the failure began, if the environment of that process asked for backtraces.
@@ -71,8 +78,13 @@ impl Failure {
 
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        let sources = std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string);
-        Failure { message: error.to_string(), sources: sources.collect(), backtrace: backtrace() }
+        let sources = std::iter::successors(error.source(), |error| (*error).source())
+            .map(ToString::to_string);
+        Failure {
+            message: error.to_string(),
+            sources: sources.collect(),
+            backtrace: backtrace(),
+        }
     }
 }
 
@@ -114,7 +126,9 @@ impl<'f> Iterator for Chain<'f> {
     type Item = &'f str;
 
     fn next(&mut self) -> Option<&'f str> {
-        self.message.take().or_else(|| self.sources.next().map(String::as_str))
+        self.message
+            .take()
+            .or_else(|| self.sources.next().map(String::as_str))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -125,7 +139,10 @@ impl<'f> Iterator for Chain<'f> {
 
 impl DoubleEndedIterator for Chain<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.sources.next_back().map(String::as_str).or_else(|| self.message.take())
+        self.sources
+            .next_back()
+            .map(String::as_str)
+            .or_else(|| self.message.take())
     }
 }
 

@@ -20,7 +20,11 @@ pub struct Panic {
 impl Panic {
     /// A panic with this message, of which nothing else is known.
     pub fn new(message: impl Into<String>) -> Self {
-        Panic { message: message.into(), location: None, backtrace: None }
+        Panic {
+            message: message.into(),
+            location: None,
+            backtrace: None,
+        }
     }
 }
 

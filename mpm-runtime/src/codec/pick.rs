@@ -1,7 +1,7 @@
 //! Picks the codec of a type. A [`Tag`] of the type enters; the best codec for it leaves.
 //!
 //! Rust has no specialisation, but method calls prefer the receiver that needs the fewest dereferences. Generated code
-//! calls `(&&&&Tag::<T>::NEW).mpm_codec()`. The four traits here have that method on `&&&Tag`, `&&Tag`, `&Tag` and
+//! calls `(&&&&Tag::<T>::NEW).__mpm_codec()`. The four traits here have that method on `&&&Tag`, `&&Tag`, `&Tag` and
 //! `Tag`, and the first whose conditions `T` meets wins. That works because targets have no generic parameters: `T`
 //! is a concrete type wherever this stands, whatever alias it was written under.
 
@@ -29,13 +29,13 @@ pub trait PickBytes {
     /// The codec.
     type Codec;
     /// Picks it.
-    fn mpm_codec(&self) -> Self::Codec;
+    fn __mpm_codec(&self) -> Self::Codec;
 }
 
 impl<T: ByteRun> PickBytes for &&&Tag<T> {
     type Codec = BytesCodec;
 
-    fn mpm_codec(&self) -> BytesCodec {
+    fn __mpm_codec(&self) -> BytesCodec {
         BytesCodec
     }
 }
@@ -45,7 +45,7 @@ macro_rules! pick_views {
         impl PickBytes for &&&Tag<$view> {
             type Codec = RunCodec;
 
-            fn mpm_codec(&self) -> RunCodec {
+            fn __mpm_codec(&self) -> RunCodec {
                 RunCodec
             }
         }
@@ -60,13 +60,13 @@ pub trait PickInner {
     /// The codec.
     type Codec;
     /// Picks it.
-    fn mpm_codec(&self) -> Self::Codec;
+    fn __mpm_codec(&self) -> Self::Codec;
 }
 
 impl<T: ByteRun> PickInner for &&Tag<Option<T>> {
     type Codec = OptionCodec<BytesCodec>;
 
-    fn mpm_codec(&self) -> Self::Codec {
+    fn __mpm_codec(&self) -> Self::Codec {
         OptionCodec(BytesCodec)
     }
 }
@@ -74,7 +74,7 @@ impl<T: ByteRun> PickInner for &&Tag<Option<T>> {
 impl<T: ByteRun, E> PickInner for &&Tag<Result<T, E>> {
     type Codec = ResultCodec<BytesCodec>;
 
-    fn mpm_codec(&self) -> Self::Codec {
+    fn __mpm_codec(&self) -> Self::Codec {
         ResultCodec(BytesCodec)
     }
 }
@@ -82,7 +82,7 @@ impl<T: ByteRun, E> PickInner for &&Tag<Result<T, E>> {
 impl<T> PickInner for &&Tag<[T]> {
     type Codec = SliceCodec;
 
-    fn mpm_codec(&self) -> SliceCodec {
+    fn __mpm_codec(&self) -> SliceCodec {
         SliceCodec
     }
 }
@@ -94,13 +94,13 @@ pub trait PickOuter {
     /// The codec.
     type Codec;
     /// Picks it.
-    fn mpm_codec(&self) -> Self::Codec;
+    fn __mpm_codec(&self) -> Self::Codec;
 }
 
 impl<T> PickOuter for &Tag<Option<T>> {
     type Codec = OptionCodec<SerdeCodec>;
 
-    fn mpm_codec(&self) -> Self::Codec {
+    fn __mpm_codec(&self) -> Self::Codec {
         OptionCodec(SerdeCodec)
     }
 }
@@ -108,7 +108,7 @@ impl<T> PickOuter for &Tag<Option<T>> {
 impl<T, E> PickOuter for &Tag<Result<T, E>> {
     type Codec = ResultCodec<SerdeCodec>;
 
-    fn mpm_codec(&self) -> Self::Codec {
+    fn __mpm_codec(&self) -> Self::Codec {
         ResultCodec(SerdeCodec)
     }
 }
@@ -118,11 +118,11 @@ impl<T, E> PickOuter for &Tag<Result<T, E>> {
 #[doc(hidden)]
 pub trait PickSerde {
     /// Picks the codec.
-    fn mpm_codec(&self) -> SerdeCodec;
+    fn __mpm_codec(&self) -> SerdeCodec;
 }
 
 impl<T: ?Sized> PickSerde for Tag<T> {
-    fn mpm_codec(&self) -> SerdeCodec {
+    fn __mpm_codec(&self) -> SerdeCodec {
         SerdeCodec
     }
 }

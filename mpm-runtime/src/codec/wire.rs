@@ -39,7 +39,10 @@ pub(crate) fn take_byte(from: &mut &[u8]) -> Result<u8, CodecError> {
 }
 
 /// Appends `value` as serde and postcard write it.
-pub(crate) fn put_value<T: Serialize + ?Sized>(value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+pub(crate) fn put_value<T: Serialize + ?Sized>(
+    value: &T,
+    to: &mut Vec<u8>,
+) -> Result<(), CodecError> {
     let before = to.len();
     postcard::serialize_with_flavor(value, Append(&mut *to)).map_err(|error| {
         to.truncate(before);
@@ -49,7 +52,8 @@ pub(crate) fn put_value<T: Serialize + ?Sized>(value: &T, to: &mut Vec<u8>) -> R
 
 /// Takes a serde value off.
 pub(crate) fn take_value<T: DeserializeOwned>(from: &mut &[u8]) -> Result<T, CodecError> {
-    let (value, rest) = postcard::take_from_bytes(from).map_err(|error| CodecError::new(reason(error)))?;
+    let (value, rest) =
+        postcard::take_from_bytes(from).map_err(|error| CodecError::new(reason(error)))?;
     *from = rest;
     Ok(value)
 }
@@ -73,7 +77,9 @@ pub(crate) fn too_short() -> CodecError {
 pub(crate) fn nothing_left(from: &[u8]) -> Result<(), CodecError> {
     match from.len() {
         0 => Ok(()),
-        left => Err(CodecError::new(format!("{left} bytes are left over behind the value"))),
+        left => Err(CodecError::new(format!(
+            "{left} bytes are left over behind the value"
+        ))),
     }
 }
 
