@@ -1,6 +1,8 @@
 //! Decides whether a function can be a target. A [`syn::Signature`] enters; [`Argument`]s and the result type leave,
 //! or every reason against it, each on the tokens that are the reason.
 
+use proc_macro2::Span;
+use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
     FnArg, Ident, Lifetime, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference,
@@ -52,6 +54,16 @@ pub(crate) fn type_text(ty: &Type) -> String {
         text = text.replace(from, to);
     }
     text
+}
+
+/// The one token that stands best for a type: the name in a path, the brackets of a tuple or an array.
+pub(crate) fn type_span(ty: &Type) -> Span {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map_or_else(|| ty.span(), |segment| segment.ident.span()),
+        Type::Paren(inner) => type_span(&inner.elem),
+        Type::Group(inner) => type_span(&inner.elem),
+        other => other.span(),
+    }
 }
 
 fn check_qualifiers(sig: &Signature, errors: &mut Errors) {

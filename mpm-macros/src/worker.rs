@@ -2,7 +2,7 @@
 //! and beside it a type of the same name that describes jobs, and the registration that the worker finds by name.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote};
 use syn::ReturnType;
 use syn::ext::IdentExt;
 
@@ -33,7 +33,7 @@ struct Target<'a> {
     ident: &'a Ident,
     arguments: Vec<Argument>,
     result: TokenStream,
-    result_span: (Span, Span),
+    result_span: Span,
     result_text: String,
     /// Local names of generated code: they cannot meet a name of the user's.
     locals: Vec<Ident>,
@@ -49,9 +49,9 @@ fn target(function: &Function, options: &Options, errors: &mut Errors) -> TokenS
         errors.push_all(refused);
         return TokenStream::new();
     }
-    let (result, result_text) = match &sig.output {
-        ReturnType::Default => (quote!(()), "()".to_owned()),
-        ReturnType::Type(_, ty) => (ty.to_token_stream(), signature::type_text(ty)),
+    let (result, result_text, result_span) = match &sig.output {
+        ReturnType::Default => (quote!(()), "()".to_owned(), Span::call_site()),
+        ReturnType::Type(_, ty) => (ty.to_token_stream(), signature::type_text(ty), signature::type_span(ty)),
     };
     let locals = (0..arguments.len())
         .map(|at| format_ident!("value{at}", span = Span::mixed_site()))
@@ -59,7 +59,7 @@ fn target(function: &Function, options: &Options, errors: &mut Errors) -> TokenS
     let target = Target {
         krate: options.krate(),
         ident: &sig.ident,
-        result_span: ends(&result),
+        result_span,
         arguments,
         result,
         result_text,
@@ -114,15 +114,15 @@ impl Target<'_> {
             };
             self.codec(
                 local,
-                ends(&argument.ty),
                 &argument.ty.to_token_stream(),
+                signature::type_span(&argument.ty),
                 &bound,
             )
         });
         let result = self.codec(
             &result_ident(),
-            self.result_span,
             &self.result,
+            self.result_span,
             &quote!(Codec),
         );
         let call = self.call();
@@ -149,26 +149,17 @@ impl Target<'_> {
         }
     }
 
-    /// A function that returns the codec of one type. Its return type is the one place of the expansion where a
-    /// type has to prove that it can travel: a type that cannot is one error there, and all users of the codec
-    /// take it as proven. `Ends` are the user's tokens that the error underlines.
-    fn codec(
-        &self,
-        name: &Ident,
-        ends: (Span, Span),
-        ty: &TokenStream,
-        bound: &TokenStream,
-    ) -> TokenStream {
+    /// A function that returns the codec of one type. Picking it is the one place of the expansion where a type has to
+    /// prove that it can travel; behind `impl`, all uses of the codec take it as proven. So a type that cannot is one
+    /// error, which underlines the name of the method: therefore it has the place of the user's type.
+    fn codec(&self, name: &Ident, ty: &TokenStream, span: Span, bound: &TokenStream) -> TokenStream {
         let krate = &self.krate;
-        let (first, last) = ends;
-        let open = quote_spanned!(first=> impl);
-        let close = quote_spanned!(last=> >);
-        let tag = quote_spanned!(first=> #krate::__private::Tag::<#ty>::NEW);
+        let pick = Ident::new("__mpm_codec", span);
         quote! {
             #[doc(hidden)]
-            fn #name() -> #open #krate::__private::#bound<#ty #close {
+            fn #name() -> impl #krate::__private::#bound<#ty> {
                 use #krate::__private::{PickBytes as _, PickInner as _, PickOuter as _, PickSerde as _};
-                (&&&&#tag).__mpm_codec()
+                (&&&&#krate::__private::Tag::<#ty>::NEW).#pick()
             }
         }
     }
@@ -245,7 +236,7 @@ impl Target<'_> {
             quote!(type),
             quote!(Args<'job> = #packed;),
         );
-        let output_type = spread(self.result_span, quote!(type), quote!(Output = #result;));
+        let output_type = spread(ends(result), quote!(type), quote!(Output = #result;));
         let args = Ident::new("args", Span::mixed_site());
         let to = Ident::new("to", Span::mixed_site());
         let unpack = pack(locals);

@@ -11,11 +11,6 @@ use super::wire;
 
 /// A way in which a borrowed `T` travels.
 #[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`&{T}` cannot travel to a worker process",
-    label = "this type cannot be a borrowed argument of a target",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for `{T}`"
-)]
 pub trait Lend<T: ?Sized> {
     /// What the worker holds while the target runs.
     type Held<'i>;
@@ -31,7 +26,6 @@ pub trait Lend<T: ?Sized> {
 }
 
 /// Sized types are decoded, and held as what they are.
-#[diagnostic::do_not_recommend]
 impl<T, C: Codec<T>> Lend<T> for C {
     type Held<'i> = T;
 
@@ -126,18 +120,25 @@ macro_rules! lend_views {
 lend_views!([u8], str, OsStr, Path);
 
 /// The codec of a `&[T]` that is no `&[u8]`: the worker holds a `Vec<T>`.
-#[derive(Debug, Clone, Copy)]
-pub struct SliceCodec;
+#[derive(Debug)]
+pub struct SliceCodec<T> {
+    put: fn(&[T], &mut Vec<u8>) -> Result<(), CodecError>,
+    held: SerdeCodec<Vec<T>>,
+}
 
-impl<T: Travel> Lend<[T]> for SliceCodec {
+impl<T: Travel> SliceCodec<T> {
+    pub(crate) const NEW: Self = SliceCodec { put: wire::put_value::<[T]>, held: SerdeCodec::NEW };
+}
+
+impl<T> Lend<[T]> for SliceCodec<T> {
     type Held<'i> = Vec<T>;
 
     fn put(&self, value: &[T], to: &mut Vec<u8>) -> Result<(), CodecError> {
-        wire::put_value(value, to)
+        (self.put)(value, to)
     }
 
     fn take<'i>(&self, from: &mut &'i [u8]) -> Result<Vec<T>, CodecError> {
-        Codec::<Vec<T>>::take(&SerdeCodec, from)
+        Codec::take(&self.held, from)
     }
 
     fn lend<'h>(&self, held: &'h Vec<T>) -> &'h [T] {

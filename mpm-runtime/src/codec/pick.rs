@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::bytes::{ByteRun, BytesCodec};
 use super::lend::{RunCodec, SliceCodec};
-use super::value::{OptionCodec, ResultCodec, SerdeCodec};
+use super::value::{OptionCodec, ResultCodec, SerdeCodec, Travel};
 
 /// A value that stands for a type.
 #[doc(hidden)]
@@ -54,16 +54,20 @@ macro_rules! pick_views {
 
 pick_views!([u8], str, OsStr, Path);
 
-/// Second choice: there is a run of bytes in an `Option` or a `Result`; or it is a slice of other things.
+/// Second choice: there is a run of bytes in an `Option` or a `Result`, or it is a slice of other things. `N` is the type
+/// that still needs serde. The condition stands on the method, where it does not take part in the choice: a type that
+/// does not meet it is an error about that type, at the call.
 #[doc(hidden)]
-pub trait PickInner {
+pub trait PickInner<N> {
     /// The codec.
     type Codec;
     /// Picks it.
-    fn __mpm_codec(&self) -> Self::Codec;
+    fn __mpm_codec(&self) -> Self::Codec
+    where
+        N: Travel;
 }
 
-impl<T: ByteRun> PickInner for &&Tag<Option<T>> {
+impl<T: ByteRun> PickInner<()> for &&Tag<Option<T>> {
     type Codec = OptionCodec<BytesCodec>;
 
     fn __mpm_codec(&self) -> Self::Codec {
@@ -71,58 +75,78 @@ impl<T: ByteRun> PickInner for &&Tag<Option<T>> {
     }
 }
 
-impl<T: ByteRun, E> PickInner for &&Tag<Result<T, E>> {
-    type Codec = ResultCodec<BytesCodec>;
+impl<T: ByteRun, E> PickInner<E> for &&Tag<Result<T, E>> {
+    type Codec = ResultCodec<BytesCodec, E>;
 
-    fn __mpm_codec(&self) -> Self::Codec {
-        ResultCodec(BytesCodec)
+    fn __mpm_codec(&self) -> Self::Codec
+    where
+        E: Travel,
+    {
+        ResultCodec(BytesCodec, SerdeCodec::NEW)
     }
 }
 
-impl<T> PickInner for &&Tag<[T]> {
-    type Codec = SliceCodec;
+impl<T> PickInner<T> for &&Tag<[T]> {
+    type Codec = SliceCodec<T>;
 
-    fn __mpm_codec(&self) -> SliceCodec {
-        SliceCodec
+    fn __mpm_codec(&self) -> Self::Codec
+    where
+        T: Travel,
+    {
+        SliceCodec::NEW
     }
 }
 
-/// Third choice: another `Option` or `Result`. serde could take it whole; taken apart, a missing `Serialize` is
-/// reported for the type that misses it.
+/// Third choice: another `Option` or `Result`. serde could take it whole; taken apart, what cannot travel is reported
+/// for the type that is the reason.
 #[doc(hidden)]
-pub trait PickOuter {
+pub trait PickOuter<T, E> {
     /// The codec.
     type Codec;
     /// Picks it.
-    fn __mpm_codec(&self) -> Self::Codec;
+    fn __mpm_codec(&self) -> Self::Codec
+    where
+        T: Travel,
+        E: Travel;
 }
 
-impl<T> PickOuter for &Tag<Option<T>> {
-    type Codec = OptionCodec<SerdeCodec>;
+impl<T> PickOuter<T, ()> for &Tag<Option<T>> {
+    type Codec = OptionCodec<SerdeCodec<T>>;
 
-    fn __mpm_codec(&self) -> Self::Codec {
-        OptionCodec(SerdeCodec)
+    fn __mpm_codec(&self) -> Self::Codec
+    where
+        T: Travel,
+    {
+        OptionCodec(SerdeCodec::NEW)
     }
 }
 
-impl<T, E> PickOuter for &Tag<Result<T, E>> {
-    type Codec = ResultCodec<SerdeCodec>;
+impl<T, E> PickOuter<T, E> for &Tag<Result<T, E>> {
+    type Codec = ResultCodec<SerdeCodec<T>, E>;
 
-    fn __mpm_codec(&self) -> Self::Codec {
-        ResultCodec(SerdeCodec)
+    fn __mpm_codec(&self) -> Self::Codec
+    where
+        T: Travel,
+        E: Travel,
+    {
+        ResultCodec(SerdeCodec::NEW, SerdeCodec::NEW)
     }
 }
 
-/// Last choice: serde. Whether the type can do it is asked where the codec is used, so that the error is about the
-/// type and not about this method.
+/// Last choice: serde.
 #[doc(hidden)]
-pub trait PickSerde {
+pub trait PickSerde<T> {
     /// Picks the codec.
-    fn __mpm_codec(&self) -> SerdeCodec;
+    fn __mpm_codec(&self) -> SerdeCodec<T>
+    where
+        T: Travel;
 }
 
-impl<T: ?Sized> PickSerde for Tag<T> {
-    fn __mpm_codec(&self) -> SerdeCodec {
-        SerdeCodec
+impl<T> PickSerde<T> for Tag<T> {
+    fn __mpm_codec(&self) -> SerdeCodec<T>
+    where
+        T: Travel,
+    {
+        SerdeCodec::NEW
     }
 }

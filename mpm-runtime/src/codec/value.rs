@@ -9,11 +9,6 @@ use super::wire;
 
 /// A way in which values of `T` travel. Each codec is picked by the compiler for a type (see `pick.rs`).
 #[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`{T}` cannot travel to a worker process",
-    label = "this type cannot be an argument or a result of a target",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
-)]
 pub trait Codec<T> {
     /// Writes `value` as one among others: it can be taken off again without knowing what follows.
     fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError>;
@@ -46,7 +41,7 @@ pub trait Codec<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "this type cannot be an argument or a result of a target",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`"
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, and for the types that it consists of"
 )]
 pub trait Travel: Serialize + DeserializeOwned {}
 
@@ -54,16 +49,26 @@ pub trait Travel: Serialize + DeserializeOwned {}
 impl<T: Serialize + DeserializeOwned> Travel for T {}
 
 /// The codec of everything that serde can handle.
-#[derive(Debug, Clone, Copy)]
-pub struct SerdeCodec;
+///
+/// It holds what serde does for `T` as functions, so that being a `Codec<T>` asks nothing of `T`: whether a type can
+/// travel is asked once, where its codec is made, and a type that cannot is one error.
+#[derive(Debug)]
+pub struct SerdeCodec<T> {
+    put: fn(&T, &mut Vec<u8>) -> Result<(), CodecError>,
+    take: fn(&mut &[u8]) -> Result<T, CodecError>,
+}
 
-impl<T: Travel> Codec<T> for SerdeCodec {
+impl<T: Travel> SerdeCodec<T> {
+    pub(crate) const NEW: Self = SerdeCodec { put: wire::put_value::<T>, take: wire::take_value::<T> };
+}
+
+impl<T> Codec<T> for SerdeCodec<T> {
     fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
-        wire::put_value(value, to)
+        (self.put)(value, to)
     }
 
     fn take(&self, from: &mut &[u8]) -> Result<T, CodecError> {
-        wire::take_value(from)
+        (self.take)(from)
     }
 }
 
@@ -71,7 +76,7 @@ impl<T: Travel> Codec<T> for SerdeCodec {
 ///
 /// As an argument a mark stands in front of the value; as a result it stands behind it, so that the bytes in front
 /// of it become the value without being moved.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct OptionCodec<C>(pub(crate) C);
 
 const NONE: u8 = 0;
@@ -114,14 +119,14 @@ impl<T, C: Codec<T>> Codec<Option<T>> for OptionCodec<C> {
     }
 }
 
-/// The codec of a `Result`, with the codec of the good value. Marks stand where those of an `Option` stand.
-#[derive(Debug, Clone, Copy)]
-pub struct ResultCodec<C>(pub(crate) C);
+/// The codec of a `Result`, with the codecs of both values. Marks stand where those of an `Option` stand.
+#[derive(Debug)]
+pub struct ResultCodec<C, E>(pub(crate) C, pub(crate) SerdeCodec<E>);
 
 const OK: u8 = 0;
 const ERR: u8 = 1;
 
-impl<T, E: Travel, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C> {
+impl<T, E, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C, E> {
     fn put(&self, value: &Result<T, E>, to: &mut Vec<u8>) -> Result<(), CodecError> {
         match value {
             Ok(value) => {
@@ -130,7 +135,7 @@ impl<T, E: Travel, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C> {
             }
             Err(error) => {
                 to.push(ERR);
-                wire::put_value(error, to)
+                self.1.put(error, to)
             }
         }
     }
@@ -138,7 +143,7 @@ impl<T, E: Travel, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C> {
     fn take(&self, from: &mut &[u8]) -> Result<Result<T, E>, CodecError> {
         match wire::take_byte(from)? {
             OK => self.0.take(from).map(Ok),
-            ERR => wire::take_value(from).map(Err),
+            ERR => self.1.take(from).map(Err),
             other => Err(wrong_mark(other, "a `Result`")),
         }
     }
@@ -146,7 +151,7 @@ impl<T, E: Travel, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C> {
     fn append(&self, value: &Result<T, E>, to: &mut Vec<u8>) -> Result<(), CodecError> {
         match value {
             Ok(value) => self.0.append(value, to)?,
-            Err(error) => wire::put_value(error, to)?,
+            Err(error) => self.1.put(error, to)?,
         }
         to.push(if value.is_ok() { OK } else { ERR });
         Ok(())
@@ -155,7 +160,7 @@ impl<T, E: Travel, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C> {
     fn read(&self, mut bytes: Vec<u8>) -> Result<Result<T, E>, CodecError> {
         match bytes.pop().ok_or_else(wire::too_short)? {
             OK => self.0.read(bytes).map(Ok),
-            ERR => SerdeCodec.read(bytes).map(Err),
+            ERR => self.1.read(bytes).map(Err),
             other => Err(wrong_mark(other, "a `Result`")),
         }
     }
