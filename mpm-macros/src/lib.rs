@@ -1,1 +1,102 @@
-//! The attribute macros of mpm.
+//! The attribute macros of mpm. Tokens enter and leave; nothing here knows how a job runs. Use them through the
+//! library `mpm`, which re-exports them: the generated code names items of that library.
+
+mod entry;
+mod errors;
+mod item;
+mod options;
+mod signature;
+mod worker;
+
+use proc_macro::TokenStream;
+
+/// Makes a function a target: something that worker processes can run.
+///
+/// The function stays as it is: call it, test it. Beside it, in the namespace of types, stands a type of the same
+/// name that describes calls of it:
+///
+/// ```
+/// use mpm::worker;
+///
+/// /// Counts how often `byte` is in `text`.
+/// #[worker]
+/// fn count(text: &[u8], byte: u8) -> usize {
+///     text.iter().filter(|b| **b == byte).count()
+/// }
+///
+/// assert_eq!(count(b"banana", b'a'), 3); // a plain call, in this process
+/// let job = count::job(b"banana", b'a'); // a job, for a pool
+/// assert!(count::NAME.ends_with("::count"));
+/// # drop(job);
+/// ```
+///
+/// # Arguments and results
+///
+/// - An owned argument is anything `serde::Serialize + serde::Deserialize`; so is a result.
+/// - An argument as a whole may be borrowed: `&str`, `&[u8]` and `&Path` are read in the worker straight from the
+///   memory that the processes share; for `&T` the worker decodes a `T` and lends it; for `&[T]` a `Vec<T>`.
+/// - Runs of bytes (`Vec<u8>`, `[u8; N]`, `Box<[u8]>`, `String`, `Box<str>`, `PathBuf`, `OsString`) are copied as
+///   one piece, also as the value of an `Option` or `Result`. `&[u8]`, `&str`, `&Path` and `&OsStr` likewise.
+/// - A `Result` is an ordinary value; a target that returns nothing returns `()`.
+/// - There is no limit to the number of arguments.
+///
+/// # Options
+///
+/// They are the defaults for all jobs of the target; what is set on a job wins.
+///
+/// | option | means |
+/// |---|---|
+/// | `name = "…"` | the name of the target; without it, the path of the module and the function's name |
+/// | `timeout = "30s"` | how long one attempt may run, as in `500ms`, `30s`, `2min`, `1h 30min` |
+/// | `retries = 2` | how often a job that may have run is run again: only for work that is safe to repeat |
+/// | `crate = path` | where mpm is, if not at `::mpm` |
+///
+/// Two targets of one name are an error when the program starts; targets inside of function bodies have the path of
+/// the module around them, so give them a `name` if two bodies of a module hold the same one.
+///
+/// # What cannot be a target
+///
+/// Generic functions, methods, `unsafe` and `extern` functions, and functions whose argument borrows in part
+/// (`Option<&str>`) or whose result borrows. Each is a compile error that says what to write instead.
+#[proc_macro_attribute]
+pub fn worker(options: TokenStream, item: TokenStream) -> TokenStream {
+    worker::expand(options.into(), item.into()).into()
+}
+
+/// Makes `main` a main function that can have workers: it calls `mpm::init()` first.
+///
+/// The workers of a program are the same program, started again. `init` is where they turn off and become workers;
+/// only in the parent does it return. The function keeps its name, attributes and return type.
+///
+/// ```
+/// #[mpm::main]
+/// fn main() -> Result<(), std::io::Error> {
+///     println!("in the parent");
+///     Ok(())
+/// }
+/// ```
+///
+/// The one option is `crate = path`, for a program that has mpm not at `::mpm`.
+#[proc_macro_attribute]
+pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
+    entry::main(options.into(), item.into()).into()
+}
+
+/// Makes a function a test that can have workers.
+///
+/// It is a `#[test]` like any other, in any module and under any runner, and takes the same attributes
+/// (`#[ignore]`, `#[should_panic]`). Its workers are the same test program, asked for exactly this test, whose first
+/// act is to become the worker.
+///
+/// ```
+/// #[mpm::test]
+/// fn adds() {
+///     assert_eq!(1 + 1, 2);
+/// }
+/// ```
+///
+/// The one option is `crate = path`, for a program that has mpm not at `::mpm`.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    entry::test(options.into(), item.into()).into()
+}

@@ -40,23 +40,10 @@ pub fn alone(test: &str, body: impl FnOnce()) {
         let _guard = watchdog();
         return body();
     }
-    let Ended {
-        status,
-        output,
-        hung,
-    } = run_again(test, LIMIT);
-    assert!(
-        !hung,
-        "`{test}` alone did not end within {LIMIT:?} and was killed:\n{output}"
-    );
-    assert!(
-        status.success(),
-        "`{test}` alone failed with {status}:\n{output}"
-    );
-    assert!(
-        output.contains("1 passed"),
-        "`{test}` is not the path of a test of this binary:\n{output}"
-    );
+    let Ended { status, output, hung } = run_again(test, LIMIT);
+    assert!(!hung, "`{test}` alone did not end within {LIMIT:?} and was killed:\n{output}");
+    assert!(status.success(), "`{test}` alone failed with {status}:\n{output}");
+    assert!(output.contains("1 passed"), "`{test}` is not the path of a test of this binary:\n{output}");
 }
 
 /// Whether this process was started for `test`.
@@ -76,9 +63,7 @@ pub(crate) fn run_again(test: &str, limit: Duration) -> Ended {
         .stdin(Stdio::null())
         .stdout(share())
         .stderr(share());
-    let mut child = die_with_parent(&mut command)
-        .spawn()
-        .expect("this test binary once more");
+    let mut child = die_with_parent(&mut command).spawn().expect("this test binary once more");
     let mut status = None;
     let hung = !holds_within(limit, || {
         status = child.try_wait().expect("the state of a child");
@@ -88,11 +73,7 @@ pub(crate) fn run_again(test: &str, limit: Duration) -> Ended {
         child.kill().expect("an end to a child that hangs");
     }
     let status = status.unwrap_or_else(|| child.wait().expect("the end of a killed child"));
-    Ended {
-        status,
-        output: read_from_start(&mut file).expect("the output of a test"),
-        hung,
-    }
+    Ended { status, output: read_from_start(&mut file).expect("the output of a test"), hung }
 }
 
 /// A file in the temporary folder that is gone with its last descriptor.
@@ -100,11 +81,7 @@ fn unnamed_file() -> io::Result<File> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let path = env::temp_dir().join(format!("mpm-alone-{}-{number}", process::id()));
-    let file = File::options()
-        .read(true)
-        .append(true)
-        .create_new(true)
-        .open(&path)?;
+    let file = File::options().read(true).append(true).create_new(true).open(&path)?;
     fs::remove_file(path)?;
     Ok(file)
 }
@@ -126,10 +103,7 @@ mod tests {
     /// What a failing call of `alone` says.
     fn complaint(test: &'static str, body: fn()) -> String {
         let payload = catch_unwind(|| alone(test, body)).expect_err("it must fail");
-        payload
-            .downcast_ref::<String>()
-            .cloned()
-            .unwrap_or_default()
+        payload.downcast_ref::<String>().cloned().unwrap_or_default()
     }
 
     #[test]
@@ -147,10 +121,7 @@ mod tests {
             return alone(path, || panic!("the reason"));
         }
         let told = complaint(path, || {});
-        assert!(
-            told.contains("alone failed") && told.contains("the reason"),
-            "{told}"
-        );
+        assert!(told.contains("alone failed") && told.contains("the reason"), "{told}");
     }
 
     #[test]
@@ -169,11 +140,6 @@ mod tests {
         }
         let ended = run_again(path, Duration::from_millis(500));
         assert!(ended.hung, "{}", ended.output);
-        assert_eq!(
-            ended.status.signal(),
-            Some(libc::SIGKILL),
-            "{}",
-            ended.output
-        );
+        assert_eq!(ended.status.signal(), Some(libc::SIGKILL), "{}", ended.output);
     }
 }

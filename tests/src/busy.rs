@@ -35,9 +35,7 @@ pub fn busy(n: usize) -> Busy {
     };
     let start = |_| {
         let thread = thread::Builder::new().name(THREAD.to_owned());
-        thread
-            .spawn(spin(Arc::clone(&stop)))
-            .expect("a thread for the load")
+        thread.spawn(spin(Arc::clone(&stop))).expect("a thread for the load")
     };
     let threads = (0..n).map(start).collect();
     Busy { stop, threads }

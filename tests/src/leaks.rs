@@ -47,18 +47,13 @@ impl Leaks {
     /// pool has come and gone.
     pub fn baseline() -> Leaks {
         let own = [watchdog::THREAD, busy::THREAD].map(str::to_owned);
-        Leaks {
-            before: Snapshot::take(),
-            allowed_threads: own.into(),
-            limit: LIMIT,
-        }
+        Leaks { before: Snapshot::take(), allowed_threads: own.into(), limit: LIMIT }
     }
 
     /// Lets threads stay whose names, as `/proc` shows them (15 bytes at most), begin with one of these.
     #[must_use]
     pub fn allow_threads(mut self, prefixes: &[&str]) -> Leaks {
-        self.allowed_threads
-            .extend(prefixes.iter().map(|prefix| (*prefix).to_owned()));
+        self.allowed_threads.extend(prefixes.iter().map(|prefix| (*prefix).to_owned()));
         self
     }
 
@@ -74,47 +69,22 @@ impl Leaks {
             difference = self.difference(&Snapshot::take());
             difference.is_empty()
         });
-        assert!(
-            is_clean,
-            "after {:?} the test still leaves behind:\n{}",
-            self.limit,
-            difference.join("\n")
-        );
+        assert!(is_clean, "after {:?} the test still leaves behind:\n{}", self.limit, difference.join("\n"));
     }
 
     fn difference(&self, now: &Snapshot) -> Vec<String> {
         let before = &self.before;
-        let is_allowed = |name: &str| {
-            self.allowed_threads
-                .iter()
-                .any(|prefix| name.starts_with(prefix.as_str()))
-        };
+        let is_allowed = |name: &str| self.allowed_threads.iter().any(|prefix| name.starts_with(prefix.as_str()));
         let mut lines = Vec::new();
-        lines.extend(
-            now.descriptors
-                .difference(&before.descriptors)
-                .map(|line| format!("  + descriptor {line}")),
-        );
-        lines.extend(
-            before
-                .descriptors
-                .difference(&now.descriptors)
-                .map(|line| format!("  - descriptor {line}")),
-        );
-        let threads = now
-            .threads
-            .difference(&before.threads)
-            .filter(|(_, name)| !is_allowed(name));
+        lines.extend(now.descriptors.difference(&before.descriptors).map(|line| format!("  + descriptor {line}")));
+        lines.extend(before.descriptors.difference(&now.descriptors).map(|line| format!("  - descriptor {line}")));
+        let threads = now.threads.difference(&before.threads).filter(|(_, name)| !is_allowed(name));
         lines.extend(threads.map(|(id, name)| format!("  + thread {id} `{name}`")));
         // A zombie that was alive at the start is still the same child.
         let is_new = |pid: &u32| !before.children.iter().any(|(known, _)| known == pid);
         let children = now.children.iter().filter(|(pid, _)| is_new(pid));
         lines.extend(children.map(|(pid, what)| format!("  + child {pid} {what}")));
-        lines.extend(
-            now.memory
-                .difference(&before.memory)
-                .map(|line| format!("  + memory {line}")),
-        );
+        lines.extend(now.memory.difference(&before.memory).map(|line| format!("  + memory {line}")));
         lines
     }
 }
@@ -124,10 +94,7 @@ impl Snapshot {
         Snapshot {
             descriptors: descriptors(),
             threads: threads(),
-            children: children_of(process::id())
-                .into_iter()
-                .map(describe_child)
-                .collect(),
+            children: children_of(process::id()).into_iter().map(describe_child).collect(),
             memory: memory(&fs::read_to_string("/proc/self/maps").expect("the own mappings")),
         }
     }
@@ -140,12 +107,8 @@ fn descriptors() -> BTreeSet<String> {
         .filter_map(|entry| {
             let entry = entry.ok()?;
             // One that was closed in between has no target any more.
-            let target = fs::read_link(entry.path())
-                .ok()?
-                .to_string_lossy()
-                .into_owned();
-            (target != own_listing)
-                .then(|| format!("{} -> {target}", entry.file_name().to_string_lossy()))
+            let target = fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned();
+            (target != own_listing).then(|| format!("{} -> {target}", entry.file_name().to_string_lossy()))
         })
         .collect()
 }
@@ -156,26 +119,18 @@ fn threads() -> BTreeSet<(String, String)> {
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let name = fs::read_to_string(entry.path().join("comm")).ok()?;
-            Some((
-                entry.file_name().to_string_lossy().into_owned(),
-                name.trim_end().to_owned(),
-            ))
+            Some((entry.file_name().to_string_lossy().into_owned(), name.trim_end().to_owned()))
         })
         .collect()
 }
 
 /// The lines of a `maps` file that are shared memory of mpm.
 fn memory(maps: &str) -> BTreeSet<String> {
-    maps.lines()
-        .filter(|line| line.contains(MEMORY))
-        .map(str::to_owned)
-        .collect()
+    maps.lines().filter(|line| line.contains(MEMORY)).map(str::to_owned).collect()
 }
 
 fn describe_child(pid: u32) -> (u32, String) {
-    let what = Stat::read(pid).map_or("gone".to_owned(), |stat| {
-        format!("`{}` ({})", stat.name, stat.state)
-    });
+    let what = Stat::read(pid).map_or("gone".to_owned(), |stat| format!("`{}` ({})", stat.name, stat.state));
     (pid, what)
 }
 
@@ -197,9 +152,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_by_nothing() {
-        alone("leaks::tests::nothing_is_left_by_nothing", || {
-            Leaks::baseline().check()
-        });
+        alone("leaks::tests::nothing_is_left_by_nothing", || Leaks::baseline().check());
     }
 
     #[test]
@@ -226,18 +179,10 @@ mod tests {
                 name.send(()).unwrap();
                 stopped.recv().expect_err("nothing is sent");
             };
-            let thread = thread::Builder::new()
-                .name("helper-1".to_owned())
-                .spawn(body)
-                .unwrap();
+            let thread = thread::Builder::new().name("helper-1".to_owned()).spawn(body).unwrap();
             started.recv().unwrap();
             assert!(only_line(&leaks).ends_with("`helper-1`"));
-            Leaks {
-                before: leaks.before,
-                ..Leaks::baseline()
-            }
-            .allow_threads(&["helper"])
-            .check();
+            Leaks { before: leaks.before, ..Leaks::baseline() }.allow_threads(&["helper"]).check();
             drop(stop);
             thread.join().unwrap();
         });
@@ -251,9 +196,7 @@ mod tests {
             let line = |leaks: &Leaks| leaks.difference(&Snapshot::take()).join("\n");
             assert!(line(&leaks).contains(&format!("+ child {}", child.id())));
             drop(child.stdin.take());
-            crate::wait_until("the child is a zombie", || {
-                line(&leaks).ends_with("`cat` (Z)")
-            });
+            crate::wait_until("the child is a zombie", || line(&leaks).ends_with("`cat` (Z)"));
             child.wait().unwrap();
             leaks.check();
         });
@@ -264,9 +207,7 @@ mod tests {
         let leaks = Leaks::baseline();
         let line = "7f0000000000-7f0000001000 rw-s 00000000 00:01 42 /memfd:mpm-link (deleted)";
         let mut now = Snapshot::take();
-        now.memory = memory(&format!(
-            "7effff000000-7effff001000 r-xp 0 00:01 7 /bin/cat\n{line}\n"
-        ));
+        now.memory = memory(&format!("7effff000000-7effff001000 r-xp 0 00:01 7 /bin/cat\n{line}\n"));
         assert_eq!(now.memory.len(), 1);
         let lines = leaks.difference(&now);
         assert!(lines.contains(&format!("  + memory {line}")), "{lines:?}");
@@ -275,20 +216,11 @@ mod tests {
     #[test]
     fn what_stays_is_told() {
         alone("leaks::tests::what_stays_is_told", || {
-            let leaks = Leaks {
-                limit: Duration::from_millis(50),
-                ..Leaks::baseline()
-            };
+            let leaks = Leaks { limit: Duration::from_millis(50), ..Leaks::baseline() };
             let _file = File::open("/dev/null").unwrap();
             let payload = std::panic::catch_unwind(|| leaks.check()).expect_err("it must fail");
-            let message = payload
-                .downcast_ref::<String>()
-                .cloned()
-                .unwrap_or_default();
-            assert!(
-                message.contains("still leaves behind") && message.contains("/dev/null"),
-                "{message}"
-            );
+            let message = payload.downcast_ref::<String>().cloned().unwrap_or_default();
+            assert!(message.contains("still leaves behind") && message.contains("/dev/null"), "{message}");
         });
     }
 }

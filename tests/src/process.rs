@@ -1,9 +1,6 @@
 //! Other processes, as `/proc` shows them, and signals to them.
 
-#![expect(
-    unsafe_code,
-    reason = "sending a signal and tying a child to its parent have no safe form in std"
-)]
+#![expect(unsafe_code, reason = "sending a signal and tying a child to its parent have no safe form in std")]
 
 use std::fs;
 use std::io;
@@ -31,11 +28,7 @@ impl Stat {
         let mut fields = tail.split_whitespace();
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
-        Some(Stat {
-            name: name.to_owned(),
-            state,
-            parent,
-        })
+        Some(Stat { name: name.to_owned(), state, parent })
     }
 
     /// Dead, but not yet reaped.
@@ -88,12 +81,7 @@ pub fn kill(pid: u32, signal: i32) {
     assert!(target > 1, "{pid} is no single process of a test");
     // SAFETY: kill(2) takes two integers by value and touches no memory of ours.
     let result = unsafe { libc::kill(target, signal) };
-    assert_eq!(
-        result,
-        0,
-        "signal {signal} to {pid}: {}",
-        io::Error::last_os_error()
-    );
+    assert_eq!(result, 0, "signal {signal} to {pid}: {}", io::Error::last_os_error());
 }
 
 /// Has the kernel kill the child when the thread that starts it ends, however it ends.
@@ -101,11 +89,7 @@ pub(crate) fn die_with_parent(command: &mut Command) -> &mut Command {
     let tie = || {
         // SAFETY: prctl(2) with PR_SET_PDEATHSIG takes one integer by value and touches no memory of ours.
         let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     };
     // SAFETY: `pre_exec` asks that the closure does only what is safe between fork and exec: prctl(2) is one system call,
     // and `last_os_error` reads errno; neither allocates nor takes a lock.
@@ -122,10 +106,7 @@ mod tests {
     #[test]
     fn a_strange_name_does_not_shift_the_fields() {
         let stat = Stat::parse("12 (a) R 9 (b) S 34 12 12 0 -1").unwrap();
-        assert_eq!(
-            (stat.name.as_str(), stat.state, stat.parent),
-            ("a) R 9 (b", 'S', 34)
-        );
+        assert_eq!((stat.name.as_str(), stat.state, stat.parent), ("a) R 9 (b", 'S', 34));
     }
 
     #[test]
@@ -137,13 +118,8 @@ mod tests {
         assert!(!process_gone(pid));
 
         kill(pid, libc::SIGKILL);
-        wait_until("the child is a zombie", || {
-            Stat::read(pid).is_some_and(|stat| stat.is_zombie())
-        });
-        assert!(
-            children_of(me).contains(&pid),
-            "a zombie of ours is still ours"
-        );
+        wait_until("the child is a zombie", || Stat::read(pid).is_some_and(|stat| stat.is_zombie()));
+        assert!(children_of(me).contains(&pid), "a zombie of ours is still ours");
         assert!(!process_gone(pid), "a zombie of ours is not gone");
 
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));

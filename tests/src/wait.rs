@@ -21,11 +21,7 @@ const STEP: Duration = Duration::from_millis(20);
 /// ```
 #[track_caller]
 pub fn wait_until(what: &str, is_true: impl FnMut() -> bool) {
-    assert!(
-        holds_within(LIMIT, is_true),
-        "waited {} s in vain until {what}",
-        LIMIT.as_secs()
-    );
+    assert!(holds_within(LIMIT, is_true), "waited {} s in vain until {what}", LIMIT.as_secs());
 }
 
 /// Whether `is_true` says so before `limit` is over.

@@ -52,10 +52,7 @@ pub fn watchdog_after(limit: Duration) -> Watchdog {
             }
         })
         .expect("a thread for the watchdog");
-    Watchdog {
-        alive: Some(alive),
-        watcher: Some(watcher),
-    }
+    Watchdog { alive: Some(alive), watcher: Some(watcher) }
 }
 
 impl Drop for Watchdog {
@@ -79,24 +76,14 @@ fn bite(test: &str, limit: Duration) {
 /// Writes down a process, its threads, and the processes below it.
 fn describe(pid: u32, depth: usize, report: &mut String) {
     let indent = "  ".repeat(depth);
-    let (name, state) =
-        Stat::read(pid).map_or(("gone".to_owned(), '?'), |stat| (stat.name, stat.state));
+    let (name, state) = Stat::read(pid).map_or(("gone".to_owned(), '?'), |stat| (stat.name, stat.state));
     // Writing into a string always succeeds.
     let _ = writeln!(report, "{indent}process {pid} `{name}` ({state})");
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
         let read = |file: &str| fs::read_to_string(thread.path().join(file)).unwrap_or_default();
         let id = thread.file_name().to_string_lossy().into_owned();
         let (comm, place) = (read("comm"), read("wchan"));
-        let _ = writeln!(
-            report,
-            "{indent}  thread {id} `{}` in `{}`",
-            comm.trim(),
-            place.trim()
-        );
+        let _ = writeln!(report, "{indent}  thread {id} `{}` in `{}`", comm.trim(), place.trim());
         for line in read("stack").lines() {
             let _ = writeln!(report, "{indent}    {line}");
         }
@@ -128,25 +115,10 @@ mod tests {
             }
         }
         let ended = run_again(path, LIMIT);
-        assert_eq!(
-            ended.status.signal(),
-            Some(libc::SIGABRT),
-            "{}",
-            ended.output
-        );
+        assert_eq!(ended.status.signal(), Some(libc::SIGABRT), "{}", ended.output);
         let own_thread = format!("`{THREAD}`");
-        for part in [
-            path,
-            "did not end within 50ms",
-            "process ",
-            "thread ",
-            own_thread.as_str(),
-        ] {
-            assert!(
-                ended.output.contains(part),
-                "no {part} in: {}",
-                ended.output
-            );
+        for part in [path, "did not end within 50ms", "process ", "thread ", own_thread.as_str()] {
+            assert!(ended.output.contains(part), "no {part} in: {}", ended.output);
         }
     }
 }

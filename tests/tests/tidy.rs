@@ -26,12 +26,7 @@ use source::Source;
 
 #[track_caller]
 fn none(violations: &[String]) {
-    assert!(
-        violations.is_empty(),
-        "{} to put right:\n{}\n",
-        violations.len(),
-        violations.join("\n")
-    );
+    assert!(violations.is_empty(), "{} to put right:\n{}\n", violations.len(), violations.join("\n"));
 }
 
 #[track_caller]

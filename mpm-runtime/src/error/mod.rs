@@ -10,7 +10,7 @@ mod submit;
 pub use death::{Death, DidRun, HowItEnded, Phase};
 pub use exit::WorkerExit;
 pub use job::{Cancelled, DataError, JobError, Panicked};
-pub use setup::{Error, Result};
 pub(crate) use setup::Kind;
+pub use setup::{Error, Result};
 pub(crate) use submit::Refusal;
 pub use submit::SubmitError;

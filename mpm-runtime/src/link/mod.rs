@@ -17,8 +17,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use memory::{LinkFds, SharedMemory};
-pub(crate) use parent::{NoRoom, ParentEnd, Violation};
+pub(crate) use memory::LinkFds;
+pub(crate) use parent::{NoRoom, ParentEnd};
 pub(crate) use requests::Request;
 pub(crate) use responses::{Frame, Kind};
 pub(crate) use worker::{Answer, Corrupt, WorkerEnd};

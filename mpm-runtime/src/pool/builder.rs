@@ -123,7 +123,9 @@ fn check(settings: &Settings) -> Result<()> {
     for (key, value) in &settings.env {
         let (k, v) = (key.as_encoded_bytes(), value.as_encoded_bytes());
         if k.is_empty() || k.contains(&b'=') || k.contains(&0) || v.contains(&0) {
-            return refuse(format!("Builder::env({key:?}, {value:?}): a key is not empty, has no `=`, and neither part has a NUL byte"));
+            return refuse(format!(
+                "Builder::env({key:?}, {value:?}): a key is not empty, has no `=`, and neither part has a NUL byte"
+            ));
         }
     }
     Ok(())

@@ -53,7 +53,7 @@ impl<'a, F: Target> Map<'a, F> {
                 self.inputs = None;
                 return;
             };
-            self.window.push_back(submit(self.pool, input));
+            self.window.push_back(submit::<F>(self.pool, input));
         }
     }
 }

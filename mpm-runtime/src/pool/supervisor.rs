@@ -209,7 +209,8 @@ impl Supervisor {
         };
         let oom_kills_before = oom_kills();
         let failed = |what: String| move |e: io::Error| Error::new(Kind::Start, what).because(e);
-        let (link, capture, launch) = prepare(&offer).map_err(|e| Error::new(Kind::Start, format!("start worker {worker}")).because(e))?;
+        let (link, capture, launch) =
+            prepare(&offer).map_err(|e| Error::new(Kind::Start, format!("start worker {worker}")).because(e))?;
         self.last_incarnation += 1;
         let incarnation = self.last_incarnation;
         let shared = Arc::clone(&self.shared);
@@ -255,7 +256,9 @@ fn enforce_deadlines(core: &mut Core, now: Instant) {
     for process in core.processes_mut() {
         if process.deadline().is_some_and(|deadline| deadline <= now) {
             let fate = match process.state {
-                State::Starting { .. } => Fate::Unready(format!("was not ready within {DEADLINE:?}; does main() begin with mpm::init()?")),
+                State::Starting { .. } => {
+                    Fate::Unready(format!("was not ready within {DEADLINE:?}; does main() begin with mpm::init()?"))
+                }
                 _ => Fate::Ended("the pool ended and its worker did not; it may have run in part"),
             };
             process.kill(fate);

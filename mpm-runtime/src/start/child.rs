@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::handshake::{Hello, PROTOCOL, Reply};
-use super::recipe::current_worker;
 use crate::error::WorkerExit;
 use crate::link::WorkerEnd;
 use crate::registry::Registry;
@@ -64,7 +63,6 @@ fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
     let sent = reply.send(&socket);
     let (link, registry) = result?;
     sent.map_err(|e| (WorkerExit::ParentGone, format!("the parent does not listen: {e}")))?;
-    let _ = current_worker().set(hello.worker.clone());
     Ok(Setup { link, registry, worker: hello.worker })
 }
 
@@ -72,7 +70,7 @@ fn check(hello: &Hello, nonce: u64) -> Result<&'static Registry, String> {
     if hello.protocol != PROTOCOL || hello.nonce != nonce {
         return Err("the parent speaks another version of the protocol, or the token is not its own".to_owned());
     }
-    let registry = Registry::get().map_err(|e| e.to_string())?;
+    let registry = Registry::global().map_err(|e| e.to_string())?;
     let build = executable_identity().map_err(|e| format!("look at /proc/self/exe: {e}"))?;
     if build != hello.build {
         return Err("this is not the executable that the parent runs".to_owned());

@@ -62,7 +62,8 @@ impl StartMethod for Spawn {
 pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)> {
     let recipe = recipe()?;
     let system = |what: &'static str| move |e: io::Error| Error::new(Kind::System, what).because(e);
-    let (link, fds, control): (ParentEnd, LinkFds, Socket) = ParentEnd::create().map_err(system("make the shared memory of a worker"))?;
+    let (link, fds, control): (ParentEnd, LinkFds, Socket) =
+        ParentEnd::create().map_err(system("make the shared memory of a worker"))?;
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a worker"))?;
     let hello = Hello {
         protocol: PROTOCOL,
@@ -73,7 +74,8 @@ pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)>
         cwd: offer.cwd.map(|path| path.as_os_str().as_bytes().to_vec()),
         parent: std::process::id(),
     };
-    let lifeline = lifeline().map_err(|e| Error::new(Kind::System, "make the lifeline of the workers").because(io::Error::from(*e)))?;
+    let lifeline =
+        lifeline().map_err(|e| Error::new(Kind::System, "make the lifeline of the workers").because(io::Error::from(*e)))?;
     let [requests, responses] = fds.as_fds();
     hello.send(link.socket(), &[requests, responses, offer.doorbell.as_fd(), lifeline.read_end()])?;
     let launch = Launch {

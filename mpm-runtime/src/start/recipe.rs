@@ -8,7 +8,8 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, WorkerExit};
+use crate::sys::exit_now;
 
 const PREFIX: &str = "mpm-worker:";
 /// The descriptor at which a started worker finds its control socket.
@@ -35,6 +36,11 @@ pub(crate) fn install_recipe(recipe: Recipe) {
 /// # Errors
 /// When `mpm::init()` has not run.
 pub(crate) fn recipe() -> Result<&'static Recipe> {
+    if RECIPE.get().is_none() && token_in_arguments().is_some() {
+        // This process was started as a worker and is running the program a second time instead: end it here.
+        eprintln!("mpm: this process was started as a worker, but main() did not call mpm::init() first; it ends");
+        exit_now(WorkerExit::TokenSpent.code());
+    }
     RECIPE.get().ok_or_else(|| {
         Error::new(
             Kind::NotInitialised,
@@ -76,11 +82,4 @@ pub(crate) fn token_in_arguments() -> Option<(i32, u64)> {
     let last = std::env::args_os().skip(1).last()?.into_string().ok()?;
     let (fd, nonce) = last.strip_prefix(PREFIX)?.split_once(':')?;
     Some((fd.parse().ok()?, u64::from_str_radix(nonce, 16).ok()?))
-}
-
-static WORKER: OnceLock<String> = OnceLock::new();
-
-/// The name of the worker that this process is, if it is one.
-pub(crate) fn current_worker() -> &'static OnceLock<String> {
-    &WORKER
 }

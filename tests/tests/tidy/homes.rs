@@ -23,12 +23,7 @@ pub(crate) fn atomics(file: &Source) -> Vec<String> {
     file.full_paths()
         .iter()
         .filter(|path| is_atomic(&path.segments))
-        .map(|path| {
-            file.at(
-                path.at,
-                "atomics come through one door: use `crate::link::sync`",
-            )
-        })
+        .map(|path| file.at(path.at, "atomics come through one door: use `crate::link::sync`"))
         .collect()
 }
 
@@ -39,9 +34,7 @@ pub(crate) fn unsafe_homes(file: &Source) -> Vec<String> {
     }
     let message = "`unsafe` lives in `mpm-runtime/src/sys/`: put a safe type there and use it, \
                    or list this file in UNSAFE_FILES (tests/tests/tidy/homes.rs)";
-    file.words("unsafe")
-        .map(|at| file.at(at, message))
-        .collect()
+    file.words("unsafe").map(|at| file.at(at, message)).collect()
 }
 
 /// A home of `unsafe` has it, and says why it is needed: in the file, or in a `mod.rs` above it in the same room.
@@ -51,38 +44,26 @@ pub(crate) fn unsafe_reasons(files: &[Source]) -> Vec<String> {
     let says_why = |file: &Source| {
         let parts = ["expect(", "unsafe_code", "reason"];
         let is_reason = |attribute: &str| parts.iter().all(|part| attribute.contains(part));
-        file.attributes()
-            .into_iter()
-            .any(|range| is_reason(&file.code[range]))
+        file.attributes().into_iter().any(|range| is_reason(&file.code[range]))
     };
     for listed in UNSAFE_FILES {
         let folder = listed.rsplit_once('/').map_or("", |(folder, _)| folder);
         match find(listed) {
             Some(file) if file.words("unsafe").next().is_none() => {
-                violations
-                    .push(file.at(0, "holds no `unsafe` any more: take it out of UNSAFE_FILES"));
+                violations.push(file.at(0, "holds no `unsafe` any more: take it out of UNSAFE_FILES"));
             }
-            None if files
-                .iter()
-                .any(|file| file.path.starts_with(&format!("{folder}/"))) =>
-            {
-                violations.push(format!(
-                    "{listed}:1: does not exist: take it out of UNSAFE_FILES"
-                ));
+            None if files.iter().any(|file| file.path.starts_with(&format!("{folder}/"))) => {
+                violations.push(format!("{listed}:1: does not exist: take it out of UNSAFE_FILES"));
             }
             _ => {}
         }
     }
-    let has_home =
-        |file: &&Source| file.path.starts_with(SYS) || UNSAFE_FILES.contains(&file.path.as_str());
+    let has_home = |file: &&Source| file.path.starts_with(SYS) || UNSAFE_FILES.contains(&file.path.as_str());
     for file in files.iter().filter(has_home) {
         let Some(at) = file.words("unsafe").next() else {
             continue;
         };
-        let above = file
-            .path
-            .match_indices('/')
-            .map(|(at, _)| format!("{}/mod.rs", &file.path[..at]));
+        let above = file.path.match_indices('/').map(|(at, _)| format!("{}/mod.rs", &file.path[..at]));
         if !says_why(file) && !above.filter_map(|path| find(&path)).any(says_why) {
             let message = "say why: `#![expect(unsafe_code, reason = \"…\")]` here or on its line in `mod.rs`";
             violations.push(file.at(at, message));
@@ -99,10 +80,7 @@ mod caught {
     fn one(violations: &[String], expected: &[&str]) {
         assert_eq!(violations.len(), 1, "{violations:?}");
         for part in expected {
-            assert!(
-                violations[0].contains(part),
-                "{part} is not in {violations:?}"
-            );
+            assert!(violations[0].contains(part), "{part} is not in {violations:?}");
         }
     }
 
@@ -117,10 +95,7 @@ mod caught {
             "use loom::thread;",
         ];
         for text in bad {
-            assert!(
-                !check("mpm-runtime/src/pool/queue.rs", text).is_empty(),
-                "{text}"
-            );
+            assert!(!check("mpm-runtime/src/pool/queue.rs", text).is_empty(), "{text}");
             assert!(check(ATOMICS_DOOR, text).is_empty(), "{text}");
         }
         let good = "use crate::link::sync::atomic::AtomicU32; use std::sync::Arc;";
@@ -139,20 +114,11 @@ mod caught {
     fn unsafe_without_a_reason() {
         let file = |path, text| Source::new(path, text);
         let (futex, bare) = ("mpm-runtime/src/sys/futex.rs", "fn f() { unsafe { g() } }");
-        one(
-            &unsafe_reasons(&[file(futex, bare)]),
-            &["futex.rs:1:", "say why"],
-        );
+        one(&unsafe_reasons(&[file(futex, bare)]), &["futex.rs:1:", "say why"]);
         let why = "#[expect(unsafe_code, reason = \"system calls\")]\nmod futex;";
         let excused = [file(futex, bare), file("mpm-runtime/src/sys/mod.rs", why)];
         assert!(unsafe_reasons(&excused).is_empty());
-        one(
-            &unsafe_reasons(&[file("tests/src/process.rs", "fn f() {}")]),
-            &["no `unsafe` any more"],
-        );
-        one(
-            &unsafe_reasons(&[file("mpm-runtime/src/link/mod.rs", "")]),
-            &["link/memory.rs", "does not exist"],
-        );
+        one(&unsafe_reasons(&[file("tests/src/process.rs", "fn f() {}")]), &["no `unsafe` any more"]);
+        one(&unsafe_reasons(&[file("mpm-runtime/src/link/mod.rs", "")]), &["link/memory.rs", "does not exist"]);
     }
 }

@@ -1,13 +1,7 @@
 //! The Markdown pages: links that lead somewhere, a README that can be read, and no program that nobody compiles.
 
 /// The pages that a reader of the repository expects.
-pub(crate) const REQUIRED: &[&str] = &[
-    "README.md",
-    "ARCHITECTURE.md",
-    "DESIGN.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-];
+pub(crate) const REQUIRED: &[&str] = &["README.md", "ARCHITECTURE.md", "DESIGN.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
 const LONGEST_README: usize = 150;
 
@@ -19,9 +13,7 @@ pub(crate) fn check(path: &str, text: &str, look: Look<'_>) -> Vec<String> {
     let mut violations = links(path, text, look);
     let lines = text.lines().count();
     if path == "README.md" && lines > LONGEST_README {
-        violations.push(format!(
-            "{path}:1: {lines} lines, {LONGEST_README} at most: move details to the book"
-        ));
+        violations.push(format!("{path}:1: {lines} lines, {LONGEST_README} at most: move details to the book"));
     }
     if path.starts_with("book/") {
         violations.extend(programs(path, text, look));
@@ -34,14 +26,13 @@ fn links(path: &str, text: &str, look: Look<'_>) -> Vec<String> {
     let mut violations = Vec::new();
     for (number, line) in prose(text) {
         for target in targets(&line) {
-            let has_scheme = target.split_once(':').is_some_and(|(scheme, _)| {
-                scheme
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-            });
+            let has_scheme = target
+                .split_once(':')
+                .is_some_and(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)));
             let file = target.split('#').next().unwrap_or_default();
             if !has_scheme && !file.is_empty() && look(&resolve(path, file)).is_none() {
-                violations.push(format!("{path}:{number}: the link `{target}` leads nowhere: point it at a file of the repository"));
+                violations
+                    .push(format!("{path}:{number}: the link `{target}` leads nowhere: point it at a file of the repository"));
             }
         }
     }
@@ -52,7 +43,8 @@ fn links(path: &str, text: &str, look: Look<'_>) -> Vec<String> {
 fn programs(path: &str, text: &str, look: Look<'_>) -> Vec<String> {
     let mut violations = Vec::new();
     let mut block: Option<(usize, bool)> = None;
-    let message = "a program nobody compiles: put it into a file under examples/ or tests/, and show it with `{{#include FILE:ANCHOR}}`";
+    let message =
+        "a program nobody compiles: put it into a file under examples/ or tests/, and show it with `{{#include FILE:ANCHOR}}`";
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         match block {
@@ -74,9 +66,7 @@ fn programs(path: &str, text: &str, look: Look<'_>) -> Vec<String> {
         }
     }
     if let Some((number, _)) = block {
-        violations.push(format!(
-            "{path}:{number}: this code block never ends: close it"
-        ));
+        violations.push(format!("{path}:{number}: this code block never ends: close it"));
     }
     violations
 }
@@ -90,18 +80,14 @@ fn included(path: &str, line: &str, look: Look<'_>) -> Result<(), String> {
         .ok_or_else(String::new)?
         .trim();
     let (file, anchor) = inside.split_once(':').unwrap_or((inside, ""));
-    let text = look(&resolve(path, file))
-        .ok_or_else(|| format!("`{file}` does not exist: name a file from this page's folder"))?;
-    let has_anchor = text.lines().any(|line| {
-        line.split_once("ANCHOR: ")
-            .is_some_and(|(before, name)| !before.ends_with("_END") && name.trim() == anchor)
-    });
+    let text = look(&resolve(path, file)).ok_or_else(|| format!("`{file}` does not exist: name a file from this page's folder"))?;
+    let has_anchor = text
+        .lines()
+        .any(|line| line.split_once("ANCHOR: ").is_some_and(|(before, name)| !before.ends_with("_END") && name.trim() == anchor));
     if anchor.is_empty() || has_anchor {
         Ok(())
     } else {
-        Err(format!(
-            "`{file}` has no `// ANCHOR: {anchor}`: line numbers move, anchors stay"
-        ))
+        Err(format!("`{file}` has no `// ANCHOR: {anchor}`: line numbers move, anchors stay"))
     }
 }
 
@@ -118,9 +104,7 @@ fn prose(text: &str) -> Vec<(usize, String)> {
             in_block = !in_block;
         } else if !in_block {
             let parts = line.split('`').enumerate();
-            let words: Vec<&str> = parts
-                .map(|(at, part)| if at % 2 == 0 { part } else { "" })
-                .collect();
+            let words: Vec<&str> = parts.map(|(at, part)| if at % 2 == 0 { part } else { "" }).collect();
             lines.push((number, words.join("`")));
         }
     }
@@ -171,9 +155,7 @@ mod caught {
     fn tree(path: &str) -> Option<String> {
         match path {
             "DESIGN.md" | "book/src/failure.md" | "examples" => Some(String::new()),
-            "examples/hello.rs" => {
-                Some("// ANCHOR: main\nfn main() {}\n// ANCHOR_END: main\n".to_owned())
-            }
+            "examples/hello.rs" => Some("// ANCHOR: main\nfn main() {}\n// ANCHOR_END: main\n".to_owned()),
             _ => None,
         }
     }
@@ -195,10 +177,7 @@ mod caught {
         }
         let good = "[a](DESIGN.md#why), [b](https://x.example/y), [c](#here), [d](examples/), `[e](no.md)`\n```\n[f](no.md)\n```";
         assert_eq!(count("README.md", good), 0);
-        assert_eq!(
-            count("book/src/intro.md", "[a](failure.md) [b](../../DESIGN.md)"),
-            0
-        );
+        assert_eq!(count("book/src/intro.md", "[a](failure.md) [b](../../DESIGN.md)"), 0);
         assert_eq!(count("book/src/intro.md", "[a](DESIGN.md)"), 1);
     }
 
@@ -215,40 +194,12 @@ mod caught {
         let block = |tag: &str, body: &str| format!("Text.\n\n```{tag}\n{body}\n```\n");
         for tag in ["rust", "rust,ignore", "rust,no_run"] {
             assert_eq!(count(page, &block(tag, "fn main() {}")), 1, "{tag}");
-            assert_eq!(
-                count(
-                    page,
-                    &block(tag, "{{#rustdoc_include ../../examples/hello.rs:main}}")
-                ),
-                0,
-                "{tag}"
-            );
+            assert_eq!(count(page, &block(tag, "{{#rustdoc_include ../../examples/hello.rs:main}}")), 0, "{tag}");
         }
-        assert_eq!(
-            count(page, &block("rust", "{{#include ../../examples/hello.rs}}")),
-            0
-        );
-        assert_eq!(
-            count(
-                page,
-                &block("rust", "{{#include ../../examples/hello.rs:other}}")
-            ),
-            1
-        );
-        assert_eq!(
-            count(
-                page,
-                &block("rust", "{{#include ../../examples/hello.rs:1:3}}")
-            ),
-            1
-        );
-        assert_eq!(
-            count(
-                page,
-                &block("rust", "{{#include ../../examples/lost.rs:main}}")
-            ),
-            1
-        );
+        assert_eq!(count(page, &block("rust", "{{#include ../../examples/hello.rs}}")), 0);
+        assert_eq!(count(page, &block("rust", "{{#include ../../examples/hello.rs:other}}")), 1);
+        assert_eq!(count(page, &block("rust", "{{#include ../../examples/hello.rs:1:3}}")), 1);
+        assert_eq!(count(page, &block("rust", "{{#include ../../examples/lost.rs:main}}")), 1);
         assert_eq!(count(page, &block("console", "$ cargo run")), 0);
         assert_eq!(count(page, "```rust\n"), 1);
         assert_eq!(count("README.md", &block("rust", "fn main() {}")), 0);

@@ -13,12 +13,7 @@ pub(crate) struct Named {
 impl Named {
     /// Every path in `code`, from which the prose is gone already.
     pub(crate) fn all(code: &str) -> Vec<Named> {
-        Scanner {
-            code: code.as_bytes(),
-            at: 0,
-            found: Vec::new(),
-        }
-        .run()
+        Scanner { code: code.as_bytes(), at: 0, found: Vec::new() }.run()
     }
 }
 
@@ -58,21 +53,12 @@ impl Scanner<'_> {
     fn inline_path(&mut self, first: String) {
         let at = self.at - first.len();
         let mut segments = vec![first];
-        while self.sees("::")
-            && self
-                .code
-                .get(self.at + 2)
-                .is_some_and(|byte| is_word(*byte))
-        {
+        while self.sees("::") && self.code.get(self.at + 2).is_some_and(|byte| is_word(*byte)) {
             self.at += 2;
             segments.push(self.word());
         }
         if segments.len() > 1 {
-            self.found.push(Named {
-                at,
-                segments,
-                brought_in_as: None,
-            });
+            self.found.push(Named { at, segments, brought_in_as: None });
         }
     }
 
@@ -88,11 +74,7 @@ impl Scanner<'_> {
                 return self.use_group(&segments);
             }
             let at = self.at;
-            let word = if self.sees("*") {
-                "*".to_owned()
-            } else {
-                self.word()
-            };
+            let word = if self.sees("*") { "*".to_owned() } else { self.word() };
             if word.is_empty() {
                 return;
             }
@@ -103,11 +85,7 @@ impl Scanner<'_> {
             self.at = skip_space(self.code, self.at);
             if !self.sees("::") {
                 let name = self.renamed().or_else(|| segments.last().cloned());
-                self.found.push(Named {
-                    at,
-                    segments,
-                    brought_in_as: name,
-                });
+                self.found.push(Named { at, segments, brought_in_as: name });
                 return;
             }
         }
@@ -137,11 +115,7 @@ impl Scanner<'_> {
 fn paths_are_found_in_groups_and_through_names() {
     let text = "use std::{io, process::{self, Command as Run}, sync::atomic::*};\nfn f() { process::exit(1); Run::new(2) }";
     let file = Source::new("x.rs", text);
-    let full: Vec<String> = file
-        .full_paths()
-        .iter()
-        .map(|path| path.segments.join("::"))
-        .collect();
+    let full: Vec<String> = file.full_paths().iter().map(|path| path.segments.join("::")).collect();
     let expected = [
         "std::io",
         "std::process",

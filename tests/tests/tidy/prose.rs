@@ -30,10 +30,7 @@ pub(crate) fn blank_prose(text: &str) -> String {
 fn prose_at(bytes: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
     let rest = &bytes[at..];
     if rest.starts_with(b"//") {
-        let end = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(bytes.len(), |n| at + n);
+        let end = rest.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |n| at + n);
         return Some((at..end, end));
     }
     if rest.starts_with(b"/*") {
@@ -80,18 +77,13 @@ fn raw_string(bytes: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
         return None;
     }
     let fence = at + word.len();
-    let hashes = bytes[fence..]
-        .iter()
-        .take_while(|byte| **byte == b'#')
-        .count();
+    let hashes = bytes[fence..].iter().take_while(|byte| **byte == b'#').count();
     let open = fence + hashes;
     if bytes.get(open) != Some(&b'"') {
         return None;
     }
     let close = [b"\"".as_slice(), "#".repeat(hashes).as_bytes()].concat();
-    let length = bytes[open + 1..]
-        .windows(close.len())
-        .position(|part| part == close)?;
+    let length = bytes[open + 1..].windows(close.len()).position(|part| part == close)?;
     let end = open + 1 + length;
     Some((open + 1..end, end + close.len()))
 }
@@ -120,9 +112,6 @@ fn prose_is_blanked_and_code_stays() {
     for gone in ["x::y", "z", "b'", "c::d", "e ", "g", "j", "k"] {
         assert!(!code.contains(gone), "{gone} is still in {code}");
     }
-    assert!(
-        code.contains("fn h<'i>(r: &'i str) {}") && code.ends_with("; l"),
-        "{code}"
-    );
+    assert!(code.contains("fn h<'i>(r: &'i str) {}") && code.ends_with("; l"), "{code}");
     assert_eq!(code.len(), text.len());
 }

@@ -4,26 +4,11 @@ use crate::source::{Source, words_in};
 
 /// A path that library code must not name, and its replacement.
 const REFUSED: &[(&[&str], &str)] = &[
-    (
-        &["std", "process", "exit"],
-        "return from the loop, or end the process through `crate::sys` with a named exit code",
-    ),
-    (
-        &["std", "process", "abort"],
-        "return an error; a worker that cannot go on ends through `crate::sys` with a named exit code",
-    ),
-    (
-        &["std", "thread", "sleep"],
-        "wait for the event itself: a futex, a descriptor, or a deadline of the supervisor",
-    ),
-    (
-        &["std", "process", "Command", "new"],
-        "start children through `crate::start`, which stands on `crate::sys`",
-    ),
-    (
-        &["libc"],
-        "use or add a safe type in `mpm-runtime/src/sys/`",
-    ),
+    (&["std", "process", "exit"], "return from the loop, or end the process through `crate::sys` with a named exit code"),
+    (&["std", "process", "abort"], "return an error; a worker that cannot go on ends through `crate::sys` with a named exit code"),
+    (&["std", "thread", "sleep"], "wait for the event itself: a futex, a descriptor, or a deadline of the supervisor"),
+    (&["std", "process", "Command", "new"], "start children through `crate::start`, which stands on `crate::sys`"),
+    (&["libc"], "use or add a safe type in `mpm-runtime/src/sys/`"),
 ];
 
 /// The code that ships.
@@ -56,11 +41,7 @@ pub(crate) fn calls(file: &Source) -> Vec<String> {
         return Vec::new();
     }
     let mut violations = Vec::new();
-    for path in file
-        .full_paths()
-        .iter()
-        .filter(|path| !file.is_test(path.at))
-    {
+    for path in file.full_paths().iter().filter(|path| !file.is_test(path.at)) {
         for (refused, replacement) in REFUSED {
             if spells(&path.segments, refused) {
                 let message = format!("`{}` is refused here: {replacement}", refused.join("::"));
@@ -84,11 +65,7 @@ pub(crate) fn sleeps_in_tests(file: &Source) -> Vec<String> {
     file.full_paths()
         .iter()
         .filter(|path| spells(&path.segments, &["std", "thread", "sleep"]) && file.is_test(path.at))
-        .filter(|path| {
-            !lines[file.line_of(path.at)]
-                .trim_end()
-                .ends_with(JOB_SLEEPS)
-        })
+        .filter(|path| !lines[file.line_of(path.at)].trim_end().ends_with(JOB_SLEEPS))
         .map(|path| file.at(path.at, &message))
         .collect()
 }
@@ -105,12 +82,7 @@ pub(crate) fn allows(file: &Source) -> Vec<String> {
             let attribute = &file.code[range.clone()];
             words_in(attribute, "allow").any(|at| attribute[at..].starts_with("allow("))
         })
-        .map(|range| {
-            file.at(
-                range.start,
-                "`allow` is refused: write `#[expect(lint, reason = \"…\")]`",
-            )
-        })
+        .map(|range| file.at(range.start, "`allow` is refused: write `#[expect(lint, reason = \"…\")]`"))
         .collect()
 }
 
@@ -119,15 +91,10 @@ pub(crate) fn unfinished(file: &Source) -> Vec<String> {
     let message = "unfinished work is refused: finish it, or take it out";
     let mut places = Vec::new();
     for name in ["todo", "unimplemented"] {
-        places.extend(
-            file.words(name)
-                .filter(|at| file.code[at + name.len()..].starts_with('!')),
-        );
+        places.extend(file.words(name).filter(|at| file.code[at + name.len()..].starts_with('!')));
     }
     for range in file.attributes() {
-        let ignored = words_in(&file.code[range.clone()], "ignore")
-            .next()
-            .is_some();
+        let ignored = words_in(&file.code[range.clone()], "ignore").next().is_some();
         places.extend(ignored.then_some(range.start));
     }
     for mark in [concat!("FIX", "ME"), concat!("X", "XX")] {
@@ -155,16 +122,9 @@ pub(crate) fn unwraps(file: &Source) -> Vec<String> {
 
 /// Whether the comment above the statement on `line` explains it; a chain of calls belongs to the line that it starts on.
 fn is_explained(lines: &[&str], line: usize) -> bool {
-    let start = (0..=line)
-        .rev()
-        .find(|at| !lines[*at].starts_with('.'))
-        .unwrap_or(line);
+    let start = (0..=line).rev().find(|at| !lines[*at].starts_with('.')).unwrap_or(line);
     let comment = |at: usize| {
-        lines[..at]
-            .iter()
-            .rev()
-            .take_while(|text| text.starts_with("//"))
-            .any(|text| text.starts_with("// Cannot fail:"))
+        lines[..at].iter().rev().take_while(|text| text.starts_with("//")).any(|text| text.starts_with("// Cannot fail:"))
     };
     comment(line) || comment(start)
 }
@@ -194,11 +154,7 @@ mod caught {
         ];
         for text in bad {
             assert_eq!(count(calls, POOL, text), 1, "{text}");
-            assert_eq!(
-                count(calls, "mpm-runtime/src/sys/process.rs", text),
-                0,
-                "{text}"
-            );
+            assert_eq!(count(calls, "mpm-runtime/src/sys/process.rs", text), 0, "{text}");
             assert_eq!(count(calls, "tests/tests/pool.rs", text), 0, "{text}");
         }
         let good = "use crate::sys::process;\n// std::process::exit\nfn f() { process::exit(Code::Lost) }\n\
@@ -210,76 +166,35 @@ mod caught {
     fn a_sleep_in_a_test() {
         let sleep = "fn f() { std::thread::sleep(d); }";
         assert_eq!(count(sleeps_in_tests, "tests/tests/pool.rs", sleep), 1);
-        assert_eq!(
-            count(
-                sleeps_in_tests,
-                POOL,
-                &format!("#[cfg(test)]\nmod tests {{ {sleep} }}")
-            ),
-            1
-        );
-        assert_eq!(
-            count(
-                sleeps_in_tests,
-                "tests/tests/pool.rs",
-                &format!("{sleep} {JOB_SLEEPS}")
-            ),
-            0
-        );
+        assert_eq!(count(sleeps_in_tests, POOL, &format!("#[cfg(test)]\nmod tests {{ {sleep} }}")), 1);
+        assert_eq!(count(sleeps_in_tests, "tests/tests/pool.rs", &format!("{sleep} {JOB_SLEEPS}")), 0);
         assert_eq!(count(sleeps_in_tests, POLLING_DOOR, sleep), 0);
     }
 
     #[test]
     fn an_allow() {
-        for text in [
-            "#[allow(dead_code)]",
-            "#![allow(dead_code)]",
-            "#[cfg_attr(loom, allow(dead_code))]",
-        ] {
+        for text in ["#[allow(dead_code)]", "#![allow(dead_code)]", "#[cfg_attr(loom, allow(dead_code))]"] {
             assert_eq!(count(allows, POOL, text), 1, "{text}");
             assert_eq!(count(allows, "mpm-macros/src/expand.rs", text), 0, "{text}");
         }
-        assert_eq!(
-            count(
-                allows,
-                POOL,
-                "#[expect(dead_code)] fn allow() { x.allow(1) }"
-            ),
-            0
-        );
+        assert_eq!(count(allows, POOL, "#[expect(dead_code)] fn allow() { x.allow(1) }"), 0);
     }
 
     #[test]
     fn unfinished_work() {
         let marks = [concat!("// FIX", "ME: later"), concat!("/* X", "XX */")];
-        for text in [
-            "todo!()",
-            "unimplemented!(\"x\")",
-            "#[ignore]",
-            "#[ignore = \"slow\"]",
-        ] {
+        for text in ["todo!()", "unimplemented!(\"x\")", "#[ignore]", "#[ignore = \"slow\"]"] {
             assert_eq!(count(unfinished, POOL, text), 1, "{text}");
         }
         for text in marks {
             assert_eq!(count(unfinished, POOL, text), 1, "{text}");
         }
-        assert_eq!(
-            count(
-                unfinished,
-                POOL,
-                concat!("// a todo! list\nlet todo = \"mkstemp.X", "XXXXX\";")
-            ),
-            0
-        );
+        assert_eq!(count(unfinished, POOL, concat!("// a todo! list\nlet todo = \"mkstemp.X", "XXXXX\";")), 0);
     }
 
     #[test]
     fn an_unwrap_without_a_reason() {
-        let bad = [
-            "let a = b.unwrap();",
-            "let a = b\n    .c()\n    .expect(\"d\");",
-            "// Why not.\nb.unwrap();",
-        ];
+        let bad = ["let a = b.unwrap();", "let a = b\n    .c()\n    .expect(\"d\");", "// Why not.\nb.unwrap();"];
         for text in bad {
             assert_eq!(count(unwraps, POOL, text), 1, "{text}");
             assert_eq!(count(unwraps, "examples/hello.rs", text), 0, "{text}");

@@ -52,10 +52,7 @@ pub(crate) fn layers(file: &Source) -> Vec<String> {
         return Vec::new();
     }
     let Some(from) = ROOMS.iter().find(|room| room.name == own) else {
-        return vec![file.at(
-            0,
-            &format!("`{own}` has no layer: add it to ROOMS in tests/tests/tidy/rooms.rs"),
-        )];
+        return vec![file.at(0, &format!("`{own}` has no layer: add it to ROOMS in tests/tests/tidy/rooms.rs"))];
     };
     let mut violations = Vec::new();
     for path in file.paths() {
@@ -81,16 +78,12 @@ fn refusal(from: &Room, to: &str) -> Option<String> {
         return Some(if TOP.contains(&to) {
             format!("`{own}` names `{to}`, which stands above all rooms: have the value handed in")
         } else {
-            format!(
-                "`{own}` reaches `{to}` through the root of the crate: name the room that it lives in"
-            )
+            format!("`{own}` reaches `{to}` through the root of the crate: name the room that it lives in")
         });
     };
     let (from_layer, to_layer) = (from.layer, target.layer);
     if from.sees == Sees::Itself {
-        Some(format!(
-            "`{own}` names `{to}`, but knows nothing of the crate: move what it needs into `{own}`"
-        ))
+        Some(format!("`{own}` names `{to}`, but knows nothing of the crate: move what it needs into `{own}`"))
     } else if to_layer >= from_layer {
         Some(format!(
             "`{own}` (layer {from_layer}) names `{to}` (layer {to_layer}): \
@@ -103,10 +96,7 @@ fn refusal(from: &Room, to: &str) -> Option<String> {
 
 /// The module of the crate's root that a path goes through, if it starts there.
 fn first_below_root(segments: &[String], depth: usize) -> Option<&str> {
-    let ups = segments
-        .iter()
-        .take_while(|segment| *segment == "super")
-        .count();
+    let ups = segments.iter().take_while(|segment| *segment == "super").count();
     let start = match segments[0].as_str() {
         "crate" | "mpm" => 1,
         "super" if ups >= depth => ups,
@@ -128,10 +118,7 @@ mod caught {
     fn one(violations: &[String], expected: &[&str]) {
         assert_eq!(violations.len(), 1, "{violations:?}");
         for part in expected {
-            assert!(
-                violations[0].contains(part),
-                "{part} is not in {violations:?}"
-            );
+            assert!(violations[0].contains(part), "{part} is not in {violations:?}");
         }
     }
 
@@ -149,25 +136,16 @@ mod caught {
         ];
         for text in bad {
             let found = layers(&Source::new("mpm-runtime/src/start/spawn.rs", text));
-            one(
-                &found,
-                &["mpm-runtime/src/start/spawn.rs:1:", "`start`", "`pool`"],
-            );
+            one(&found, &["mpm-runtime/src/start/spawn.rs:1:", "`start`", "`pool`"]);
         }
     }
 
     #[test]
     fn a_path_that_goes_sideways_or_to_the_top() {
         let pool = |text| layers(&Source::new("mpm-runtime/src/pool/mod.rs", text));
-        one(
-            &pool("use super::worker::run;"),
-            &["`pool` (layer 6)", "`worker` (layer 6)"],
-        );
+        one(&pool("use super::worker::run;"), &["`pool` (layer 6)", "`worker` (layer 6)"]);
         one(&pool("use crate::shared::Cell;"), &["`pool`", "`shared`"]);
-        one(
-            &pool("\nuse crate::init::token;"),
-            &["mod.rs:2:", "`init`", "handed in"],
-        );
+        one(&pool("\nuse crate::init::token;"), &["mod.rs:2:", "`init`", "handed in"]);
         one(&pool("use crate::Error;"), &["`Error`", "through the root"]);
         one(&pool("use super::*;"), &["`*`", "through the root"]);
     }
@@ -175,22 +153,10 @@ mod caught {
     #[test]
     fn rooms_that_know_nothing() {
         let check = |path, text| layers(&Source::new(path, text));
-        one(
-            &check("mpm-runtime/src/sys/futex.rs", "use crate::error::Error;"),
-            &["`sys`", "`error`"],
-        );
-        one(
-            &check("mpm-runtime/src/error/mod.rs", "use crate::trace::warn;"),
-            &["`error`", "`trace`"],
-        );
-        one(
-            &check("mpm-runtime/src/trace.rs", "use crate::error::Error;"),
-            &["`trace`", "`error`"],
-        );
-        one(
-            &check("mpm-runtime/src/attic.rs", ""),
-            &["`attic` has no layer"],
-        );
+        one(&check("mpm-runtime/src/sys/futex.rs", "use crate::error::Error;"), &["`sys`", "`error`"]);
+        one(&check("mpm-runtime/src/error/mod.rs", "use crate::trace::warn;"), &["`error`", "`trace`"]);
+        one(&check("mpm-runtime/src/trace.rs", "use crate::error::Error;"), &["`trace`", "`error`"]);
+        one(&check("mpm-runtime/src/attic.rs", ""), &["`attic` has no layer"]);
     }
 
     #[test]
@@ -200,10 +166,7 @@ mod caught {
                     mod tests { use super::*; use super::super::spawn; }";
         let found = layers(&Source::new("mpm-runtime/src/start/spawn.rs", text));
         assert!(found.is_empty(), "{found:?}");
-        let found = layers(&Source::new(
-            "mpm-runtime/src/init.rs",
-            "use crate::{pool, worker};",
-        ));
+        let found = layers(&Source::new("mpm-runtime/src/init.rs", "use crate::{pool, worker};"));
         assert!(found.is_empty(), "{found:?}");
     }
 }

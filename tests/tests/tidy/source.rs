@@ -18,11 +18,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code: blank_prose(text),
-        }
+        Source { path: path.to_owned(), text: text.to_owned(), code: blank_prose(text) }
     }
 
     /// A violation, in the form that editors and terminals can follow.
@@ -32,10 +28,7 @@ impl Source {
 
     /// The number of the line that holds `offset`, counted from 0.
     pub(crate) fn line_of(&self, offset: usize) -> usize {
-        self.text.as_bytes()[..offset]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
+        self.text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count()
     }
 
     /// Every offset at which `word` stands in the code as a word of its own.
@@ -51,10 +44,8 @@ impl Source {
     /// The same paths, each spelled from its origin as far as the `use` lines of this file tell.
     pub(crate) fn full_paths(&self) -> Vec<Named> {
         let mut paths = self.paths();
-        let origins: BTreeMap<String, Vec<String>> = paths
-            .iter()
-            .filter_map(|path| Some((path.brought_in_as.clone()?, path.segments.clone())))
-            .collect();
+        let origins: BTreeMap<String, Vec<String>> =
+            paths.iter().filter_map(|path| Some((path.brought_in_as.clone()?, path.segments.clone()))).collect();
         for path in paths.iter_mut().filter(|path| path.brought_in_as.is_none()) {
             if let Some(origin) = origins.get(&path.segments[0]) {
                 path.segments.splice(..1, origin.iter().cloned());
@@ -66,14 +57,8 @@ impl Source {
     /// Where `#[…]` and `#![…]` lie, brackets included.
     pub(crate) fn attributes(&self) -> Vec<Range<usize>> {
         let bytes = self.code.as_bytes();
-        let opens =
-            |at: &usize| self.code[*at..].starts_with("#[") || self.code[*at..].starts_with("#![");
-        let starts: Vec<usize> = self
-            .code
-            .match_indices('#')
-            .map(|(at, _)| at)
-            .filter(opens)
-            .collect();
+        let opens = |at: &usize| self.code[*at..].starts_with("#[") || self.code[*at..].starts_with("#![");
+        let starts: Vec<usize> = self.code.match_indices('#').map(|(at, _)| at).filter(opens).collect();
         starts
             .into_iter()
             .map(|start| {
@@ -107,10 +92,10 @@ impl Source {
             || self.path.contains("/tests/")
             || name == "tests.rs"
             || name.ends_with("_tests.rs")
-            || self.attributes().iter().any(|range| {
-                self.code[range.clone()].starts_with("#![")
-                    && is_for_tests(&self.code[range.clone()])
-            })
+            || self
+                .attributes()
+                .iter()
+                .any(|range| self.code[range.clone()].starts_with("#![") && is_for_tests(&self.code[range.clone()]))
     }
 
     /// The items behind `#[cfg(test)]`, `#[cfg(all(test, loom))]` and the like, and behind `#[test]`.
@@ -133,13 +118,8 @@ impl Source {
 
 /// Whether an attribute keeps its item out of all builds but those of tests.
 fn is_for_tests(attribute: &str) -> bool {
-    let inside = attribute
-        .trim_start_matches(['#', '!', '['])
-        .trim_end_matches(']');
-    inside == "test"
-        || (inside.starts_with("cfg(")
-            && words_in(inside, "test").next().is_some()
-            && !inside.contains("not(test"))
+    let inside = attribute.trim_start_matches(['#', '!', '[']).trim_end_matches(']');
+    inside == "test" || (inside.starts_with("cfg(") && words_in(inside, "test").next().is_some() && !inside.contains("not(test"))
 }
 
 /// The offset behind the item that starts at `at`: behind its braces, or behind its semicolon.
@@ -176,10 +156,7 @@ pub(crate) fn words_in<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item =
     let part = move |at: Option<&u8>| at.is_some_and(|byte| is_word(*byte));
     text.match_indices(word)
         .map(|(at, _)| at)
-        .filter(move |at| {
-            !part(at.checked_sub(1).and_then(|before| bytes.get(before)))
-                && !part(bytes.get(at + word.len()))
-        })
+        .filter(move |at| !part(at.checked_sub(1).and_then(|before| bytes.get(before))) && !part(bytes.get(at + word.len())))
 }
 
 pub(crate) fn is_word(byte: u8) -> bool {
@@ -188,10 +165,7 @@ pub(crate) fn is_word(byte: u8) -> bool {
 
 pub(crate) fn word_at(bytes: &[u8], at: usize) -> &[u8] {
     let rest = &bytes[at.min(bytes.len())..];
-    let end = rest
-        .iter()
-        .position(|byte| !is_word(*byte))
-        .unwrap_or(rest.len());
+    let end = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
     &rest[..end]
 }
 

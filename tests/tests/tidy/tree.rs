@@ -13,42 +13,25 @@ const SKIPPED: &[&str] = &["target", "book/book", "tests/tests/ui"];
 
 /// The folder of the workspace.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests lie below the root")
-        .into()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie below the root").into()
 }
 
 /// All Rust files of the workspace.
 pub(crate) fn sources() -> Vec<Source> {
-    let files: Vec<Source> = below("rs")
-        .iter()
-        .map(|path| Source::new(path, &expect_text(path)))
-        .collect();
-    assert!(
-        files.len() > 5,
-        "the sources were not found below {}",
-        root().display()
-    );
+    let files: Vec<Source> = below("rs").iter().map(|path| Source::new(path, &expect_text(path))).collect();
+    assert!(files.len() > 5, "the sources were not found below {}", root().display());
     files
 }
 
 /// All pages of the book.
 pub(crate) fn book_pages() -> Vec<String> {
-    below("md")
-        .into_iter()
-        .filter(|path| path.starts_with("book/src/"))
-        .collect()
+    below("md").into_iter().filter(|path| path.starts_with("book/src/")).collect()
 }
 
 /// The text of a file, an empty one for a folder, none where nothing is.
 pub(crate) fn look(path: &str) -> Option<String> {
     let full = root().join(path);
-    if full.is_dir() {
-        Some(String::new())
-    } else {
-        fs::read_to_string(full).ok()
-    }
+    if full.is_dir() { Some(String::new()) } else { fs::read_to_string(full).ok() }
 }
 
 fn expect_text(path: &str) -> String {
@@ -67,12 +50,8 @@ fn below(extension: &str) -> Vec<String> {
         for entry in entries {
             let entry = entry.unwrap_or_else(|error| panic!("{folder}: {error}"));
             let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
-            let kind = entry
-                .file_type()
-                .unwrap_or_else(|error| panic!("{path}: {error}"));
-            let skipped = SKIPPED
-                .iter()
-                .any(|skip| path == *skip || path.ends_with("/target"));
+            let kind = entry.file_type().unwrap_or_else(|error| panic!("{path}: {error}"));
+            let skipped = SKIPPED.iter().any(|skip| path == *skip || path.ends_with("/target"));
             if kind.is_dir() && !skipped {
                 folders.push(path);
             } else if kind.is_file() && path.ends_with(&format!(".{extension}")) {
@@ -87,19 +66,8 @@ fn below(extension: &str) -> Vec<String> {
 #[test]
 fn the_tree_is_found() {
     let paths: Vec<String> = sources().into_iter().map(|file| file.path).collect();
-    for known in [
-        "mpm-runtime/src/lib.rs",
-        "tests/tests/tidy.rs",
-        "tests/tests/tidy/tree.rs",
-    ] {
-        assert!(
-            paths.iter().any(|path| path == known),
-            "{known} is not in {paths:?}"
-        );
+    for known in ["mpm-runtime/src/lib.rs", "tests/tests/tidy.rs", "tests/tests/tidy/tree.rs"] {
+        assert!(paths.iter().any(|path| path == known), "{known} is not in {paths:?}");
     }
-    assert!(
-        !paths
-            .iter()
-            .any(|path| path.contains("/ui/") || path.contains("/target/"))
-    );
+    assert!(!paths.iter().any(|path| path.contains("/ui/") || path.contains("/target/")));
 }

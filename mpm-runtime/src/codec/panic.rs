@@ -1,0 +1,46 @@
+//! What is left of a panic when it travels. The payload of a panic enters, text leaves.
+
+use std::any::Any;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A panic in a target, as the parent gets to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Panic {
+    /// What the panic said.
+    pub message: String,
+    /// File, line and column, as in `src/main.rs:3:5`.
+    pub location: Option<String>,
+    /// The stack at the panic, if the environment asks for backtraces.
+    pub backtrace: Option<String>,
+}
+
+impl Panic {
+    /// A panic with this message, of which nothing else is known.
+    pub fn new(message: impl Into<String>) -> Self {
+        Panic { message: message.into(), location: None, backtrace: None }
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Some(location) => write!(f, "panicked at {location}: {}", self.message),
+            None => write!(f, "panicked: {}", self.message),
+        }
+    }
+}
+
+/// The message of a panic, from what `catch_unwind` returns or a hook is given.
+#[doc(hidden)]
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+    if let Some(message) = payload.downcast_ref::<&'static str>() {
+        (*message).to_owned()
+    } else if let Some(message) = payload.downcast_ref::<String>() {
+        message.clone()
+    } else {
+        "a panic whose payload is not a string".to_owned()
+    }
+}

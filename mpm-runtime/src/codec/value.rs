@@ -1,0 +1,171 @@
+//! How one owned value travels: the trait [`Codec`], its implementation over serde, and those that look one level into
+//! `Option` and `Result`, so that the bytes inside of them still move as one piece.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::CodecError;
+use super::wire;
+
+/// A way in which values of `T` travel. Each codec is picked by the compiler for a type (see `pick.rs`).
+#[doc(hidden)]
+pub trait Codec<T> {
+    /// Writes `value` as one among others: it can be taken off again without knowing what follows.
+    fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError>;
+
+    /// Takes a value off the front of `from`.
+    fn take(&self, from: &mut &[u8]) -> Result<T, CodecError>;
+
+    /// Writes `value` as the only one.
+    fn append(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.put(value, to)
+    }
+
+    /// Turns the bytes of an only value into the value; they may become its memory.
+    fn read(&self, bytes: Vec<u8>) -> Result<T, CodecError> {
+        let mut from = &*bytes;
+        let value = self.take(&mut from)?;
+        wire::nothing_left(from)?;
+        Ok(value)
+    }
+
+    /// What [`append`](Codec::append) would write, if that lies in the value already.
+    fn as_run<'v>(&self, value: &'v T) -> Option<&'v [u8]> {
+        let _ = value;
+        None
+    }
+}
+
+/// What serde can write and read without borrowing: everything that travels and is no run of bytes.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel to a worker process",
+    label = "this type cannot be an argument or a result of a target",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, and for the types that it consists of"
+)]
+pub trait Travel: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Travel for T {}
+
+/// The codec of everything that serde can handle.
+///
+/// It holds what serde does for `T` as functions, so that being a `Codec<T>` asks nothing of `T`: whether a type can
+/// travel is asked once, where its codec is made, and a type that cannot is one error.
+#[derive(Debug)]
+pub struct SerdeCodec<T> {
+    put: fn(&T, &mut Vec<u8>) -> Result<(), CodecError>,
+    take: fn(&mut &[u8]) -> Result<T, CodecError>,
+}
+
+impl<T: Travel> SerdeCodec<T> {
+    pub(crate) const NEW: Self = SerdeCodec { put: wire::put_value::<T>, take: wire::take_value::<T> };
+}
+
+impl<T> Codec<T> for SerdeCodec<T> {
+    fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        (self.put)(value, to)
+    }
+
+    fn take(&self, from: &mut &[u8]) -> Result<T, CodecError> {
+        (self.take)(from)
+    }
+}
+
+/// The codec of an `Option`, with the codec of what is in it.
+///
+/// As an argument a mark stands in front of the value; as a result it stands behind it, so that the bytes in front
+/// of it become the value without being moved.
+#[derive(Debug)]
+pub struct OptionCodec<C>(pub(crate) C);
+
+const NONE: u8 = 0;
+const SOME: u8 = 1;
+
+impl<T, C: Codec<T>> Codec<Option<T>> for OptionCodec<C> {
+    fn put(&self, value: &Option<T>, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        match value {
+            None => to.push(NONE),
+            Some(value) => {
+                to.push(SOME);
+                self.0.put(value, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, from: &mut &[u8]) -> Result<Option<T>, CodecError> {
+        match wire::take_byte(from)? {
+            NONE => Ok(None),
+            SOME => self.0.take(from).map(Some),
+            other => Err(wrong_mark(other, "an `Option`")),
+        }
+    }
+
+    fn append(&self, value: &Option<T>, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        if let Some(value) = value {
+            self.0.append(value, to)?;
+        }
+        to.push(if value.is_some() { SOME } else { NONE });
+        Ok(())
+    }
+
+    fn read(&self, mut bytes: Vec<u8>) -> Result<Option<T>, CodecError> {
+        match bytes.pop().ok_or_else(wire::too_short)? {
+            NONE => wire::nothing_left(&bytes).map(|()| None),
+            SOME => self.0.read(bytes).map(Some),
+            other => Err(wrong_mark(other, "an `Option`")),
+        }
+    }
+}
+
+/// The codec of a `Result`, with the codecs of both values. Marks stand where those of an `Option` stand.
+#[derive(Debug)]
+pub struct ResultCodec<C, E>(pub(crate) C, pub(crate) SerdeCodec<E>);
+
+const OK: u8 = 0;
+const ERR: u8 = 1;
+
+impl<T, E, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C, E> {
+    fn put(&self, value: &Result<T, E>, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        match value {
+            Ok(value) => {
+                to.push(OK);
+                self.0.put(value, to)
+            }
+            Err(error) => {
+                to.push(ERR);
+                self.1.put(error, to)
+            }
+        }
+    }
+
+    fn take(&self, from: &mut &[u8]) -> Result<Result<T, E>, CodecError> {
+        match wire::take_byte(from)? {
+            OK => self.0.take(from).map(Ok),
+            ERR => self.1.take(from).map(Err),
+            other => Err(wrong_mark(other, "a `Result`")),
+        }
+    }
+
+    fn append(&self, value: &Result<T, E>, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        match value {
+            Ok(value) => self.0.append(value, to)?,
+            Err(error) => self.1.put(error, to)?,
+        }
+        to.push(if value.is_ok() { OK } else { ERR });
+        Ok(())
+    }
+
+    fn read(&self, mut bytes: Vec<u8>) -> Result<Result<T, E>, CodecError> {
+        match bytes.pop().ok_or_else(wire::too_short)? {
+            OK => self.0.read(bytes).map(Ok),
+            ERR => self.1.read(bytes).map(Err),
+            other => Err(wrong_mark(other, "a `Result`")),
+        }
+    }
+}
+
+fn wrong_mark(byte: u8, what: &str) -> CodecError {
+    CodecError::new(format!("the byte {byte} is no mark of {what}"))
+}

@@ -1,0 +1,44 @@
+//! The composition root: the first line of every program that has workers. It joins the child's side of `start` to the
+//! worker's loop; no other file knows both.
+
+use crate::start::{Recipe, become_worker, install_recipe, token_in_arguments};
+use crate::worker::serve;
+
+/// Makes this program able to start itself as its workers. Call it first in `main`, or put
+/// [`#[mpm::main]`](crate::main) on `main`, which does that.
+///
+/// In a process that was started as a worker it runs jobs and never returns. In every other process it only remembers
+/// that it was called, so that pools can be built, and returns; further calls do nothing.
+///
+/// A worker comes to `init` by the same way through `main` as its parent, so what stands before the call runs in every
+/// worker too.
+///
+/// ```
+/// fn main() {
+///     mpm::init();
+///     println!("only the parent prints this");
+/// }
+/// ```
+///
+/// # Fork safety
+/// A worker's side runs on the thread that called `init`; nothing is forked here.
+pub fn init() {
+    enter(Recipe::Main);
+}
+
+/// The first act of every `#[mpm::test]`, whose name is `path`.
+#[doc(hidden)]
+pub fn enter_test(path: &'static str) {
+    // libtest names tests without the crate.
+    let name = path.split_once("::").map_or(path, |(_, name)| name);
+    enter(Recipe::Test(name));
+}
+
+fn enter(recipe: Recipe) {
+    if let Some(token) = token_in_arguments() {
+        let stdout_aside = recipe.prints_first();
+        install_recipe(recipe);
+        become_worker(token, stdout_aside, serve);
+    }
+    install_recipe(recipe);
+}

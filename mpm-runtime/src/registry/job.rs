@@ -1,0 +1,55 @@
+//! One call that has not happened yet: a target and its arguments enter, encoded arguments leave when a pool asks.
+
+use std::fmt;
+
+use super::target::Target;
+use crate::codec::CodecError;
+
+/// One call of a target, with its arguments: what `f::job(…)` returns and a pool takes.
+///
+/// Nothing is encoded and nothing runs before a pool gets it. Borrowed arguments are borrowed until then, and no longer.
+///
+/// ```
+/// use mpm::worker;
+///
+/// #[worker(name = "length")]
+/// fn length(text: &str) -> usize {
+///     text.len()
+/// }
+///
+/// let text = String::from("seven");
+/// let job = length::job(&text);
+/// assert_eq!(format!("{job:?}"), "Job(length)");
+/// ```
+#[must_use = "a job does nothing until a pool gets it"]
+pub struct Job<'a, F: Target> {
+    args: F::Args<'a>,
+}
+
+impl<'a, F: Target> Job<'a, F> {
+    /// A call with these arguments.
+    #[doc(hidden)]
+    pub fn new(args: F::Args<'a>) -> Self {
+        Job { args }
+    }
+
+    /// Appends the encoded arguments to `to`.
+    #[doc(hidden)]
+    pub fn encode_to(&self, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        F::encode(&self.args, to)
+    }
+
+    /// The encoded arguments.
+    #[doc(hidden)]
+    pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        let mut bytes = Vec::new();
+        self.encode_to(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl<F: Target> fmt::Debug for Job<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job({})", F::NAME)
+    }
+}

@@ -1,0 +1,4 @@
+//! `#[mpm::main]` on an async function.
+
+#[mpm::main]
+async fn main() {}

@@ -1,0 +1,6 @@
+//! `#[mpm::main]` on a struct.
+
+#[mpm::main]
+struct Main;
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! `#[worker]` on a struct.
+
+use mpm::worker;
+
+#[worker]
+#[derive(Default)]
+pub(crate) struct Classifier;
+
+fn main() {
+    let _ = Classifier;
+}

@@ -1,0 +1,10 @@
+//! A target that never returns.
+
+use mpm::worker;
+
+#[worker]
+fn forever() -> ! {
+    loop {}
+}
+
+fn main() {}

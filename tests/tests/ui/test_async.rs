@@ -1,0 +1,6 @@
+//! `#[mpm::test]` on an async function.
+
+#[mpm::test]
+async fn adds() {}
+
+fn main() {}

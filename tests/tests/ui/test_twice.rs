@@ -1,0 +1,7 @@
+//! `#[mpm::test]` beside `#[test]`.
+
+#[mpm::test]
+#[test]
+fn adds() {}
+
+fn main() {}
