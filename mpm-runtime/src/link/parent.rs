@@ -111,7 +111,10 @@ impl ParentEnd {
         }
         let request = Request { seq, target, job, attempt, segment, at: at as u64, len: payload.len() as u64 };
         request.write(&self.memory, &self.layout);
-        claim::publish(&self.memory.worker_page().claim.0, self.published).map_err(|seen| NoRoom::Violation(self.damaged(seen)))?;
+        if let Err(seen) = claim::publish(&self.memory.worker_page().claim.0, self.published) {
+            self.reclaim(seq);
+            return Err(NoRoom::Violation(self.damaged(seen)));
+        }
         self.published = seq.wrapping_add(1);
         bell::wake_worker(&self.memory);
         Ok(())

@@ -94,6 +94,9 @@ impl Core {
 impl Process {
     /// Takes back the jobs from the `keep`-th on that the worker has not claimed, oldest first.
     pub(super) fn take_back(&mut self, keep: u32) -> Vec<Waiting> {
+        if matches!(self.fate, Some(Fate::Damaged(_))) {
+            return Vec::new();
+        }
         match self.link.take_back(keep) {
             Ok(payloads) => self.reunite(payloads),
             Err(violation) => {

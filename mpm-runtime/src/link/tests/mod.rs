@@ -1,0 +1,8 @@
+//! Tests of the link: models that loom runs in every order, and a parent's end fed with garbage.
+
+#[cfg(not(loom))]
+mod garbage;
+#[cfg(loom)]
+mod models;
+#[cfg(not(loom))]
+mod order;
