@@ -54,9 +54,14 @@ pub(crate) fn wake_worker(memory: &impl Memory) {
     }
 }
 
-/// Parent: asks for a ring at the next response. Look for responses once more after this, before sleeping.
+/// Parent: asks for a ring at the next response. Call [`armed`] after the last of several links, and look for responses
+/// once more after that, before sleeping.
 pub(crate) fn arm(memory: &impl Memory) {
     memory.parent_page().armed.0.store(1, Ordering::Relaxed);
+}
+
+/// Parent: what was armed before this is armed for every response that is not seen after it.
+pub(crate) fn armed() {
     // Pairs with the fence in `ring_parent`.
     fence(Ordering::SeqCst);
 }
@@ -68,7 +73,7 @@ pub(crate) fn disarm(memory: &impl Memory) {
 
 /// Worker: call after publishing a response.
 pub(crate) fn ring_parent(memory: &impl Memory) {
-    // Pairs with the fence in `arm`.
+    // Pairs with the fence in `armed`.
     fence(Ordering::SeqCst);
     if memory.parent_page().armed.0.load(Ordering::Relaxed) != 0 {
         memory.ring();

@@ -17,6 +17,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bell::armed;
 pub(crate) use memory::LinkFds;
 pub(crate) use parent::{NoRoom, ParentEnd};
 pub(crate) use requests::Request;

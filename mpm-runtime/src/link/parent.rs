@@ -219,7 +219,7 @@ impl ParentEnd {
         (page.phase.0.load(Ordering::Relaxed), page.started.0.load(Ordering::Relaxed))
     }
 
-    /// Asks for the doorbell at the next response. Look for responses once more afterwards.
+    /// Asks for the doorbell at the next response, from [`armed`](super::armed) on. Look for responses once more then.
     pub(crate) fn arm(&self) {
         bell::arm(&self.memory);
     }

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::cell::{Cell, Facts, IN_QUEUE, Raw};
-use super::member::{Fate, Member, Outcome, Waiting};
+use super::member::{Fate, Member, Outcome, Process, Waiting};
+use super::policy::worth_a_spin;
 use crate::error::{Cancelled, JobError};
+use crate::link::armed;
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -84,22 +86,72 @@ impl Core {
         self.waiting == 0 && self.processes().all(|p| p.in_flight.is_empty())
     }
 
-    pub(super) fn processes(&self) -> impl Iterator<Item = &super::member::Process> {
+    pub(super) fn processes(&self) -> impl Iterator<Item = &Process> {
         self.members.iter().filter_map(|m| m.process.as_ref())
     }
 
-    pub(super) fn processes_mut(&mut self) -> impl Iterator<Item = &mut super::member::Process> {
+    pub(super) fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
         self.members.iter_mut().filter_map(|m| m.process.as_mut())
     }
 
-    /// Takes in the responses of all members.
-    pub(super) fn drain(&mut self) {
+    /// Takes in the responses of all members; whether there were any.
+    pub(super) fn drain(&mut self) -> bool {
         let (outcomes, mean) = (&mut self.outcomes, &mut self.mean);
         let before = outcomes.len();
         self.members.iter_mut().filter_map(|m| m.process.as_mut()).for_each(|p| p.drain(outcomes, mean));
-        if outcomes.len() > before {
+        let any = self.outcomes.len() > before;
+        if any {
             self.failures = 0;
         }
+        any
+    }
+
+    /// Asks all members to ring the doorbell at their next response. False, and nothing is to be waited for, when one
+    /// has come meanwhile.
+    pub(super) fn arm(&mut self) -> bool {
+        self.processes().for_each(Process::arm);
+        armed();
+        !self.drain()
+    }
+
+    /// The supervisor is awake: nobody has to ring.
+    pub(super) fn disarm(&mut self) {
+        self.processes().for_each(|p| p.link.disarm());
+    }
+
+    /// Begins to look for the response to `cell` from the calling thread, if that is worth it: returns the slot.
+    pub(super) fn begin_to_look(&mut self, cell: &Cell, cpus: usize) -> Option<usize> {
+        let busy = self.processes().filter(|p| !p.in_flight.is_empty()).count();
+        if !worth_a_spin(self.mean, busy, cpus) {
+            return None;
+        }
+        let slot = usize::try_from(cell.place()).ok()?;
+        let process = self.members.get_mut(slot)?.process.as_mut()?;
+        process.lookers += 1;
+        process.link.disarm();
+        Some(slot)
+    }
+
+    /// Looks once, for a thread between `begin_to_look` and `end_looking`.
+    pub(super) fn look(&mut self, slot: usize) {
+        let before = self.outcomes.len();
+        let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
+        process.drain(&mut self.outcomes, &mut self.mean);
+        if self.outcomes.len() > before {
+            self.failures = 0;
+            self.dispatch();
+        }
+    }
+
+    /// The last to look asks for the doorbell again, and looks once more after that.
+    pub(super) fn end_looking(&mut self, slot: usize) {
+        if let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) {
+            // A new process in the slot has no lookers of before.
+            process.lookers = process.lookers.saturating_sub(1);
+            process.arm();
+            armed();
+        }
+        self.look(slot);
     }
 
     /// Ends a waiting job without running it.

@@ -88,8 +88,10 @@ pub(super) struct Process {
     pub(super) fate: Option<Fate>,
     /// What the worker said when it refused to start.
     pub(super) refused: Option<String>,
-    /// When it last got or finished a job; a counter, not a time.
+    /// When it last got a job; a counter, not a time.
     pub(super) last_used: u64,
+    /// Threads that look for its responses by themselves just now: no doorbell is needed.
+    pub(super) lookers: u32,
 }
 
 impl Process {
@@ -123,6 +125,13 @@ impl Process {
         match self.state {
             State::Starting { deadline } | State::Stopping { deadline } if self.fate.is_none() => Some(deadline),
             _ => None,
+        }
+    }
+
+    /// Asks for the doorbell, unless somebody looks anyway; the last looker asks when it leaves.
+    pub(super) fn arm(&self) {
+        if self.lookers == 0 {
+            self.link.arm();
         }
     }
 

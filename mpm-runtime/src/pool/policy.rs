@@ -47,6 +47,12 @@ pub(super) fn look_ahead(average: Option<u64>) -> u32 {
     }
 }
 
+/// Whether a thread that waits for a job shall look for the response by itself for a moment before it sleeps: only where
+/// jobs are about as short as a sleep and a wake-up, and where that takes no CPU from a worker.
+pub(super) fn worth_a_spin(average: Option<u64>, busy: usize, cpus: usize) -> bool {
+    average.is_some_and(|average| average < 20_000) && busy < cpus
+}
+
 /// A moving average over about the last eight values.
 pub(super) fn average(before: Option<u64>, value: u64) -> u64 {
     before.map_or(value, |before| before - before / 8 + value / 8)
@@ -79,6 +85,20 @@ mod tests {
         let table = [(None, 1), (Some(0), 48), (Some(19_999), 48), (Some(20_000), 8), (Some(1_999_999), 2), (Some(u64::MAX), 1)];
         for (average, expected) in table {
             assert_eq!(look_ahead(average), expected, "{average:?}");
+        }
+    }
+
+    #[test]
+    fn a_waiter_spins_for_short_jobs_on_a_free_cpu_only() {
+        let table = [
+            (None, 1, 2, false),
+            (Some(100), 1, 2, true),
+            (Some(100), 2, 2, false),
+            (Some(100), 1, 1, false),
+            (Some(20_000), 1, 8, false),
+        ];
+        for (average, busy, cpus, expected) in table {
+            assert_eq!(worth_a_spin(average, busy, cpus), expected, "{average:?} {busy} {cpus}");
         }
     }
 

@@ -10,8 +10,13 @@ use std::time::{Duration, Instant};
 use super::cell::{Cell, Raw};
 use super::core::{Core, Ending};
 use crate::error::{JobError, Refusal};
+use crate::link::sync::spin_loop;
 use crate::registry::Registry;
-use crate::sys::{Child, Doorbell};
+use crate::sys::{Child, Doorbell, usable_cpus};
+
+/// How long a waiting thread looks for a response before it sleeps: about what a sleep and a wake-up cost.
+const SPIN: Duration = Duration::from_micros(20);
+const SPINS_BETWEEN_LOOKS: u32 = 4;
 
 /// The settings of a pool, checked.
 #[derive(Clone, Debug)]
@@ -38,13 +43,15 @@ pub(super) struct Shared {
     /// The pool has ended.
     ended: Condvar,
     inbox: Mutex<VecDeque<Started>>,
+    cpus: usize,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings, registry: &'static Registry) -> io::Result<Self> {
         let core = Mutex::new(Core::new(settings.workers));
         let doorbell = Doorbell::new()?;
-        Ok(Self { settings, registry, doorbell, core, room: Condvar::new(), ended: Condvar::new(), inbox: Mutex::default() })
+        let (room, ended, inbox, cpus) = (Condvar::new(), Condvar::new(), Mutex::default(), usable_cpus());
+        Ok(Self { settings, registry, doorbell, core, room, ended, inbox, cpus })
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -128,9 +135,26 @@ impl Shared {
         })
     }
 
-    /// Waits for the end of a job.
-    #[expect(clippy::unused_self, reason = "the pool's side of waiting will take in responses by itself")]
+    /// Waits for the end of a job. A short job's response is taken in by the waiting thread itself, without a detour
+    /// through the supervisor.
     pub(super) fn wait(&self, cell: &Cell, until: Option<Instant>) -> Option<Result<Raw, JobError>> {
+        if let Some(outcome) = cell.take() {
+            return Some(outcome);
+        }
+        if let Some(slot) = self.with_core(|core| core.begin_to_look(cell, self.cpus)) {
+            let start = Instant::now();
+            while !cell.is_finished() && start.elapsed() < SPIN {
+                for _ in 0..SPINS_BETWEEN_LOOKS {
+                    spin_loop();
+                }
+                // Somebody else who has the lock takes the response in as well.
+                if let Ok(mut core) = self.core.try_lock() {
+                    core.look(slot);
+                    self.unlock(core);
+                }
+            }
+            self.with_core(|core| core.end_looking(slot));
+        }
         cell.wait(until)
     }
 

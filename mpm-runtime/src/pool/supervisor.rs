@@ -70,6 +70,10 @@ impl Supervisor {
             if ended {
                 return Ok(());
             }
+            if !shared.with_core(Core::arm) {
+                ready = Vec::new();
+                continue;
+            }
             ready = self.poller.wait(wake_at.map(|at| at.saturating_duration_since(Instant::now())))?;
         }
     }
@@ -81,6 +85,7 @@ impl Supervisor {
         while let Some(started) = self.shared.next_started() {
             self.adopt(core, started);
         }
+        core.disarm();
         core.drain();
         for key in ready.iter().filter(|key| **key != DOORBELL) {
             let slot = core.members.iter().position(|m| m.process.as_ref().is_some_and(|p| p.incarnation == key / 2));
@@ -132,7 +137,6 @@ impl Supervisor {
             Ok(Some(Reply::Ready)) => {
                 if matches!(process.state, State::Starting { .. }) {
                     process.state = State::Ready;
-                    process.link.arm();
                 }
             }
             Ok(Some(Reply::Refused(reason))) => process.refused = Some(reason),
@@ -229,6 +233,7 @@ impl Supervisor {
             fate: None,
             refused: None,
             last_used: 0,
+            lookers: 0,
         });
         Ok(())
     }

@@ -217,6 +217,7 @@ fn next_response(heap: &Arc<Heap>, reader: &mut Reader) -> (Frame, Vec<u8>) {
             return (frame, bytes);
         }
         bell::arm(heap);
+        bell::armed();
         if reader.next(heap, &LAYOUT).unwrap().is_none() {
             heap.wait_for_doorbell();
         }
