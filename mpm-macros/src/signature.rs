@@ -59,7 +59,11 @@ pub(crate) fn type_text(ty: &Type) -> String {
 /// The one token that stands best for a type: the name in a path, the brackets of a tuple or an array.
 pub(crate) fn type_span(ty: &Type) -> Span {
     match ty {
-        Type::Path(path) => path.path.segments.last().map_or_else(|| ty.span(), |segment| segment.ident.span()),
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map_or_else(|| ty.span(), |segment| segment.ident.span()),
         Type::Paren(inner) => type_span(&inner.elem),
         Type::Group(inner) => type_span(&inner.elem),
         other => other.span(),

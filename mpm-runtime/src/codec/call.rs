@@ -93,7 +93,7 @@ impl<'i> Call<'i> {
         ty: &str,
     ) -> Result<C::Held<'i>, CodecError> {
         codec
-            .take(&mut self.arguments)
+            .hold(&mut self.arguments)
             .map_err(|error| argument_error("decode", error, name, ty))
     }
 
@@ -159,7 +159,7 @@ pub fn put_lent<T: ?Sized, C: Lend<T>>(
     to: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
     codec
-        .put(value, to)
+        .put_ref(value, to)
         .map_err(|error| argument_error("encode", error, name, ty))
 }
 

@@ -8,6 +8,7 @@
 //! - bytes from a worker that went mad cannot end the parent: nesting is limited, so they cannot overflow the stack, and
 //!   so are elements that take no bytes, so a short message cannot make an endless list.
 
+mod access;
 mod read;
 mod run;
 #[cfg(test)]

@@ -5,27 +5,29 @@
 
 use std::fmt::Display;
 
-use serde::de::value::U32Deserializer;
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
-};
+use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
+use super::access::{Elements, Fields, Variant};
 use super::run::{
-    DEEPEST, take_array, take_byte, take_run, take_varint, take_varint_128, too_deep, too_large, utf8,
+    DEEPEST, take_array, take_byte, take_run, take_varint, take_varint_128, too_deep, too_large,
+    utf8,
 };
 use crate::codec::error::CodecError;
 
 /// Takes a value off.
 pub(crate) fn take_value<T: DeserializeOwned>(from: &mut &[u8]) -> Result<T, CodecError> {
-    let mut reader = Reader { from, depth: 0, empty: MOST_EMPTY };
+    let mut reader = Reader {
+        from,
+        depth: 0,
+        empty: MOST_EMPTY,
+    };
     let value = T::deserialize(&mut reader)?;
     *from = reader.from;
     Ok(value)
 }
 
 /// How many elements of one value may take no bytes at all, as those of a `Vec<()>` do.
-const MOST_EMPTY: u32 = 1 << 20;
+pub(super) const MOST_EMPTY: u32 = 1 << 20;
 
 impl serde::de::Error for CodecError {
     fn custom<T: Display>(message: T) -> Self {
@@ -33,15 +35,20 @@ impl serde::de::Error for CodecError {
     }
 }
 
-struct Reader<'i> {
-    from: &'i [u8],
+/// What is left to read, and what may still happen on the way.
+pub(super) struct Reader<'i> {
+    pub(super) from: &'i [u8],
     depth: u32,
     /// How many more elements may take no bytes.
-    empty: u32,
+    pub(super) empty: u32,
 }
 
 impl Reader<'_> {
-    fn nested<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R, CodecError>) -> Result<R, CodecError> {
+    /// Reads what is one level further in.
+    pub(super) fn nested<R>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<R, CodecError>,
+    ) -> Result<R, CodecError> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(too_deep());
@@ -55,7 +62,7 @@ impl Reader<'_> {
         usize::try_from(take_varint(&mut self.from)?).map_err(|_| too_large())
     }
 
-    fn unsigned<N: TryFrom<u64>>(&mut self) -> Result<N, CodecError> {
+    pub(super) fn unsigned<N: TryFrom<u64>>(&mut self) -> Result<N, CodecError> {
         N::try_from(take_varint(&mut self.from)?).map_err(|_| too_large())
     }
 
@@ -70,17 +77,6 @@ impl Reader<'_> {
             1 => Ok(true),
             other => Err(CodecError::new(format!("the byte {other} is no {what}"))),
         }
-    }
-
-    /// Reads one element of a list whose length the bytes said.
-    fn element<'i, S: DeserializeSeed<'i>>(reader: &mut Reader<'i>, seed: S) -> Result<S::Value, CodecError> {
-        let before = reader.from.len();
-        let value = seed.deserialize(&mut *reader)?;
-        if reader.from.len() == before {
-            let most = || CodecError::new(format!("more than {MOST_EMPTY} elements that take no bytes"));
-            reader.empty = reader.empty.checked_sub(1).ok_or_else(most)?;
-        }
-        Ok(value)
     }
 }
 
@@ -129,7 +125,10 @@ impl<'i> Deserializer<'i> for &mut Reader<'i> {
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(char), None) => visitor.visit_char(char),
-            _ => Err(CodecError::new(format!("{} bytes of text are no single `char`", text.len()))),
+            _ => Err(CodecError::new(format!(
+                "{} bytes of text are no single `char`",
+                text.len()
+            ))),
         }
     }
 
@@ -162,11 +161,15 @@ impl<'i> Deserializer<'i> for &mut Reader<'i> {
 
     fn deserialize_seq<V: Visitor<'i>>(self, visitor: V) -> Result<V::Value, CodecError> {
         let left = self.length()?;
-        self.nested(|reader| visitor.visit_seq(Elements { reader, left }))
+        self.nested(|reader| visitor.visit_seq(Elements::new(reader, left)))
     }
 
-    fn deserialize_tuple<V: Visitor<'i>>(self, length: usize, visitor: V) -> Result<V::Value, CodecError> {
-        self.nested(|reader| visitor.visit_seq(Fields { reader, left: length }))
+    fn deserialize_tuple<V: Visitor<'i>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, CodecError> {
+        self.nested(|reader| visitor.visit_seq(Fields::new(reader, length)))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'i>>(
@@ -180,7 +183,7 @@ impl<'i> Deserializer<'i> for &mut Reader<'i> {
 
     fn deserialize_map<V: Visitor<'i>>(self, visitor: V) -> Result<V::Value, CodecError> {
         let left = self.length()?;
-        self.nested(|reader| visitor.visit_map(Elements { reader, left }))
+        self.nested(|reader| visitor.visit_map(Elements::new(reader, left)))
     }
 
     fn deserialize_struct<V: Visitor<'i>>(
@@ -198,7 +201,7 @@ impl<'i> Deserializer<'i> for &mut Reader<'i> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, CodecError> {
-        visitor.visit_enum(Variant { reader: self })
+        visitor.visit_enum(Variant::new(self))
     }
 
     fn deserialize_identifier<V: Visitor<'i>>(self, _visitor: V) -> Result<V::Value, CodecError> {
@@ -219,105 +222,4 @@ fn no_description() -> CodecError {
         "the type wants to find out from the bytes what it is, and they do not tell: \
          `flatten`, `untagged` and `tag` of serde cannot travel",
     )
-}
-
-/// A list whose length the bytes said.
-struct Elements<'r, 'i> {
-    reader: &'r mut Reader<'i>,
-    left: usize,
-}
-
-impl Elements<'_, '_> {
-    /// Never more than the bytes can hold, except for elements that take none.
-    fn hint(&self) -> Option<usize> {
-        Some(self.left.min(self.reader.from.len()))
-    }
-}
-
-impl<'i> SeqAccess<'i> for Elements<'_, 'i> {
-    type Error = CodecError;
-
-    fn next_element_seed<S: DeserializeSeed<'i>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
-        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
-        self.left = left;
-        Reader::element(self.reader, seed).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        self.hint()
-    }
-}
-
-impl<'i> MapAccess<'i> for Elements<'_, 'i> {
-    type Error = CodecError;
-
-    fn next_key_seed<S: DeserializeSeed<'i>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
-        SeqAccess::next_element_seed(self, seed)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'i>>(&mut self, seed: S) -> Result<S::Value, CodecError> {
-        seed.deserialize(&mut *self.reader)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        self.hint()
-    }
-}
-
-/// The parts of a type that says itself how many it has.
-struct Fields<'r, 'i> {
-    reader: &'r mut Reader<'i>,
-    left: usize,
-}
-
-impl<'i> SeqAccess<'i> for Fields<'_, 'i> {
-    type Error = CodecError;
-
-    fn next_element_seed<S: DeserializeSeed<'i>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
-        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
-        self.left = left;
-        seed.deserialize(&mut *self.reader).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-struct Variant<'r, 'i> {
-    reader: &'r mut Reader<'i>,
-}
-
-impl<'i> EnumAccess<'i> for Variant<'_, 'i> {
-    type Error = CodecError;
-    type Variant = Self;
-
-    fn variant_seed<S: DeserializeSeed<'i>>(self, seed: S) -> Result<(S::Value, Self), CodecError> {
-        let index: U32Deserializer<CodecError> = self.reader.unsigned::<u32>()?.into_deserializer();
-        Ok((seed.deserialize(index)?, self))
-    }
-}
-
-impl<'i> VariantAccess<'i> for Variant<'_, 'i> {
-    type Error = CodecError;
-
-    fn unit_variant(self) -> Result<(), CodecError> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'i>>(self, seed: S) -> Result<S::Value, CodecError> {
-        self.reader.nested(|reader| seed.deserialize(reader))
-    }
-
-    fn tuple_variant<V: Visitor<'i>>(self, length: usize, visitor: V) -> Result<V::Value, CodecError> {
-        self.reader.deserialize_tuple(length, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'i>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
-        self.reader.deserialize_tuple(fields.len(), visitor)
-    }
 }

@@ -27,7 +27,10 @@ fn read<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, CodecError> {
 #[track_caller]
 fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
     let bytes = write(&value).expect("it can be written");
-    assert_eq!(bytes, postcard::to_allocvec(&value).expect("postcard can write it"));
+    assert_eq!(
+        bytes,
+        postcard::to_allocvec(&value).expect("postcard can write it")
+    );
     assert_eq!(read::<T>(&bytes).expect("it can be read"), value);
     for end in 0..bytes.len() {
         assert_ne!(read::<T>(&bytes[..end]).ok().as_ref(), Some(&value));
@@ -67,7 +70,14 @@ fn numbers_are_written_as_postcard_writes_them() {
             same(number as i128);
             same(number as u64);
             same(number as i64);
-            same((number as u32, number as i32, number as u16, number as i16, number as u8, number as i8));
+            same((
+                number as u32,
+                number as i32,
+                number as u16,
+                number as i16,
+                number as u8,
+                number as i8,
+            ));
         }
     }
     for number in [0.0, -0.0, 1.5, f64::MAX, f64::MIN_POSITIVE, f64::INFINITY] {
@@ -82,12 +92,21 @@ fn everything_else_is_written_as_postcard_writes_it() {
     same(());
     same(String::new());
     same("zürich ".repeat(40));
-    same((Some(1_u8), None::<u8>, Some(Some(())), Ok::<u8, String>(1), Err::<u8, _>(String::from("e"))));
+    same((
+        Some(1_u8),
+        None::<u8>,
+        Some(Some(())),
+        Ok::<u8, String>(1),
+        Err::<u8, _>(String::from("e")),
+    ));
     same(vec![vec![1_u32, 2], vec![], vec![3]]);
     same(VecDeque::from([1_i16, -1]));
     same(BTreeSet::from(["b".to_owned(), "a".to_owned()]));
     same(HashMap::from([(1_u8, "one".to_owned())]));
-    same((Duration::from_millis(1500), IpAddr::from(Ipv4Addr::LOCALHOST)));
+    same((
+        Duration::from_millis(1500),
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+    ));
     same(Everything(
         Unit,
         Newtype(2.5),
@@ -97,7 +116,10 @@ fn everything_else_is_written_as_postcard_writes_it() {
             Shape::Tuple(7, "seven".to_owned()),
             Shape::Struct { a: Some(-7), b: () },
         ],
-        Named { map: BTreeMap::from([("k".to_owned(), [1, 2, 300])]), other: Some(None) },
+        Named {
+            map: BTreeMap::from([("k".to_owned(), [1, 2, 300])]),
+            other: Some(None),
+        },
     ));
 }
 
@@ -117,7 +139,9 @@ fn runs_of_bytes_come_back_without_a_copy() {
         assert!(take_run(&mut &bytes[..length]).is_err());
     }
     assert_eq!(
-        take_run(&mut &[0xff; 30][..]).expect_err("too large").to_string(),
+        take_run(&mut &[0xff; 30][..])
+            .expect_err("too large")
+            .to_string(),
         "a number is too large for its type"
     );
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
@@ -146,12 +170,23 @@ fn elements_that_take_no_bytes_are_counted() {
     same(vec![(); 1000]);
     for error in [
         read::<Vec<()>>(&ENDLESS).map(drop).expect_err("endless"),
-        read::<Vec<Box<Unit>>>(&ENDLESS).map(drop).expect_err("endless"),
-        read::<LinkedList<((), ())>>(&ENDLESS).map(drop).expect_err("endless"),
-        read::<HashMap<(), ()>>(&ENDLESS).map(drop).expect_err("endless"),
-        read::<Vec<Vec<()>>>(&[2, 0xff, 0xff, 0x3f, 0xff, 0xff, 0x3f]).map(drop).expect_err("endless together"),
+        read::<Vec<Box<Unit>>>(&ENDLESS)
+            .map(drop)
+            .expect_err("endless"),
+        read::<LinkedList<((), ())>>(&ENDLESS)
+            .map(drop)
+            .expect_err("endless"),
+        read::<HashMap<(), ()>>(&ENDLESS)
+            .map(drop)
+            .expect_err("endless"),
+        read::<Vec<Vec<()>>>(&[2, 0xff, 0xff, 0x3f, 0xff, 0xff, 0x3f])
+            .map(drop)
+            .expect_err("endless together"),
     ] {
-        assert_eq!(error.to_string(), "more than 1048576 elements that take no bytes");
+        assert_eq!(
+            error.to_string(),
+            "more than 1048576 elements that take no bytes"
+        );
     }
 }
 
@@ -168,7 +203,9 @@ fn nesting_is_limited_at_both_ends() {
     let wraps: [fn(Chain) -> Chain; 3] = [
         |chain| Chain::Option(Some(Box::new(chain))),
         |chain| Chain::List(vec![chain]),
-        |chain| Chain::Named { next: Box::new(chain) },
+        |chain| Chain::Named {
+            next: Box::new(chain),
+        },
     ];
     for wrap in wraps {
         let mut chain = Chain::End;
@@ -180,13 +217,23 @@ fn nesting_is_limited_at_both_ends() {
             }
             chain = wrap(chain);
         };
-        assert_eq!(error.to_string(), "the value nests more than 256 levels deep");
+        assert_eq!(
+            error.to_string(),
+            "the value nests more than 256 levels deep"
+        );
         read::<Chain>(&last).expect("what could be written can be read");
     }
     // What no writer of ours would write: it would need a stack of gigabytes.
-    for hostile in [[1, 1].repeat(1 << 24), [2, 1].repeat(1 << 24), vec![3; 1 << 24]] {
+    for hostile in [
+        [1, 1].repeat(1 << 24),
+        [2, 1].repeat(1 << 24),
+        vec![3; 1 << 24],
+    ] {
         let error = read::<Chain>(&hostile).expect_err("too deep");
-        assert_eq!(error.to_string(), "the value nests more than 256 levels deep");
+        assert_eq!(
+            error.to_string(),
+            "the value nests more than 256 levels deep"
+        );
     }
 }
 
@@ -204,7 +251,11 @@ impl TryFrom<u8> for Even {
     type Error = String;
 
     fn try_from(number: u8) -> Result<Self, String> {
-        if number % 2 == 0 { Ok(Even(number)) } else { Err(format!("{number} is odd")) }
+        if number % 2 == 0 {
+            Ok(Even(number))
+        } else {
+            Err(format!("{number} is odd"))
+        }
     }
 }
 
@@ -218,12 +269,34 @@ impl From<Even> for u8 {
 fn what_a_type_says_is_heard() {
     same(Even(4));
     assert_eq!(read::<Even>(&[5]).expect_err("odd").to_string(), "5 is odd");
-    assert!(read::<Shape>(&[9]).expect_err("no variant").to_string().starts_with("invalid value: integer `9`"));
-    assert_eq!(read::<bool>(&[2]).expect_err("no bool").to_string(), "the byte 2 is no `bool`");
-    assert_eq!(read::<u16>(&[0xff, 0xff, 0x7f]).expect_err("large").to_string(), "a number is too large for its type");
-    assert_eq!(read::<char>(&[2, b'a', b'b']).expect_err("two").to_string(), "2 bytes of text are no single `char`");
-    assert_eq!(read::<u8>(&[]).expect_err("none").to_string(), "the bytes end before the value does");
-    assert_eq!(read::<u8>(&[1, 2]).expect_err("two").to_string(), "1 bytes are left over behind the value");
+    assert!(
+        read::<Shape>(&[9])
+            .expect_err("no variant")
+            .to_string()
+            .starts_with("invalid value: integer `9`")
+    );
+    assert_eq!(
+        read::<bool>(&[2]).expect_err("no bool").to_string(),
+        "the byte 2 is no `bool`"
+    );
+    assert_eq!(
+        read::<u16>(&[0xff, 0xff, 0x7f])
+            .expect_err("large")
+            .to_string(),
+        "a number is too large for its type"
+    );
+    assert_eq!(
+        read::<char>(&[2, b'a', b'b']).expect_err("two").to_string(),
+        "2 bytes of text are no single `char`"
+    );
+    assert_eq!(
+        read::<u8>(&[]).expect_err("none").to_string(),
+        "the bytes end before the value does"
+    );
+    assert_eq!(
+        read::<u8>(&[1, 2]).expect_err("two").to_string(),
+        "1 bytes are left over behind the value"
+    );
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -234,7 +307,8 @@ enum Untagged {
 
 #[test]
 fn a_type_that_wants_a_description_is_told_so() {
-    let error = read::<Untagged>(&write(&Untagged::A(1)).expect("written")).expect_err("no description");
+    let error =
+        read::<Untagged>(&write(&Untagged::A(1)).expect("written")).expect_err("no description");
     assert!(error.to_string().contains("`untagged`"), "{error}");
 }
 
@@ -255,9 +329,15 @@ fn a_value_that_fails_in_the_middle_leaves_no_bytes() {
     }
     let mut bytes = vec![1, 2];
     let error = put_value(&("begun", Fails), &mut bytes).expect_err("it refuses");
-    assert_eq!((error.to_string().as_str(), &bytes[..]), ("I stay here", &[1, 2][..]));
+    assert_eq!(
+        (error.to_string().as_str(), &bytes[..]),
+        ("I stay here", &[1, 2][..])
+    );
     let error = write(&Lengthless).expect_err("no length");
-    assert_eq!(error.to_string(), "a sequence or map does not know its length before it is written");
+    assert_eq!(
+        error.to_string(),
+        "a sequence or map does not know its length before it is written"
+    );
 }
 
 #[test]
@@ -271,7 +351,9 @@ fn no_bytes_can_do_harm() {
         state
     };
     for _ in 0..20_000 {
-        let bytes: Vec<u8> = (0..next() % 40).map(|_| (next() >> (next() % 8)) as u8).collect();
+        let bytes: Vec<u8> = (0..next() % 40)
+            .map(|_| (next() >> (next() % 8)) as u8)
+            .collect();
         let _ = read::<Everything>(&bytes);
         let _ = read::<Chain>(&bytes);
         let _ = read::<(String, HashMap<String, Vec<Shape>>)>(&bytes);

@@ -11,7 +11,10 @@ use super::run::{DEEPEST, put_run, put_varint, put_varint_128, too_deep};
 use crate::codec::error::CodecError;
 
 /// Appends `value`.
-pub(crate) fn put_value<T: Serialize + ?Sized>(value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+pub(crate) fn put_value<T: Serialize + ?Sized>(
+    value: &T,
+    to: &mut Vec<u8>,
+) -> Result<(), CodecError> {
     let before = to.len();
     let outcome = value.serialize(&mut Writer { to, depth: 0 });
     if outcome.is_err() {
@@ -34,7 +37,11 @@ struct Writer<'b> {
 impl Writer<'_> {
     fn enter(&mut self) -> Result<&mut Self, CodecError> {
         self.depth += 1;
-        if self.depth > DEEPEST { Err(too_deep()) } else { Ok(self) }
+        if self.depth > DEEPEST {
+            Err(too_deep())
+        } else {
+            Ok(self)
+        }
     }
 
     fn nested<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
@@ -44,7 +51,8 @@ impl Writer<'_> {
     }
 
     fn counted(&mut self, length: Option<usize>) -> Result<&mut Self, CodecError> {
-        let unknown = || CodecError::new("a sequence or map does not know its length before it is written");
+        let unknown =
+            || CodecError::new("a sequence or map does not know its length before it is written");
         put_varint(length.ok_or_else(unknown)? as u64, self.to);
         self.enter()
     }
@@ -201,7 +209,11 @@ impl Serializer for &mut Writer<'_> {
         self.enter()
     }
 
-    fn serialize_tuple_struct(self, _name: &'static str, _length: usize) -> Result<Self, CodecError> {
+    fn serialize_tuple_struct(
+        self,
+        _name: &'static str,
+        _length: usize,
+    ) -> Result<Self, CodecError> {
         self.enter()
     }
 
