@@ -33,7 +33,7 @@ impl<T, C: Codec<T>> Lend<T> for C {
         self.put(value, to)
     }
 
-    fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<T, CodecError> {
+    fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<Self::Held<'i>, CodecError> {
         self.take(from)
     }
 
@@ -140,7 +140,7 @@ impl<T> Lend<[T]> for SliceCodec<T> {
         (self.put)(value, to)
     }
 
-    fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<Vec<T>, CodecError> {
+    fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<Self::Held<'i>, CodecError> {
         self.held.take(from)
     }
 

@@ -1,18 +1,14 @@
 //! Tests of the codecs: every kind of value there and back, in both positions, and what is said when it goes wrong. The
 //! codecs are picked here as generated code picks them.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::pick::{PickBytes as _, PickInner as _, PickOuter as _, PickSerde as _, Tag};
-use super::{
-    Call, Codec, CodecError, Failure, Lend, Panic, Phase, lend, panic_message, put, put_lent, read,
-};
+use super::{Call, Codec, CodecError, Lend, Phase, lend, put, put_lent, read};
 
 macro_rules! codec {
     ($ty:ty) => {
@@ -247,71 +243,4 @@ fn phases_are_numbers() {
         );
     }
     assert_eq!(Phase::from_u32(5), None);
-}
-
-#[derive(Debug)]
-struct Outer(io::Error);
-
-impl std::fmt::Display for Outer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("open the page")
-    }
-}
-
-impl std::error::Error for Outer {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
-
-#[test]
-fn a_failure_keeps_all_messages_on_its_way() {
-    fn fails() -> Result<(), Failure> {
-        Err(Outer(io::Error::other(Outer(io::Error::other(
-            "the disk is on fire",
-        )))))?;
-        Ok(())
-    }
-    let failure = fails().expect_err("it fails");
-    let bytes = {
-        let mut bytes = Vec::new();
-        codec!(Failure)
-            .append(&failure, &mut bytes)
-            .expect("it travels");
-        bytes
-    };
-    let failure = codec!(Failure).read(bytes).expect("it arrives");
-    assert_eq!(failure.to_string(), "open the page");
-    // `io::Error::other` shows the error in it, and as its source what that one has below it.
-    assert_eq!(
-        format!("{failure:#}"),
-        "open the page: open the page: the disk is on fire"
-    );
-    assert_eq!(failure.chain().len(), 3);
-    assert_eq!(failure.chain().rev().next(), Some("the disk is on fire"));
-    if failure.backtrace().is_none() {
-        assert_eq!(
-            format!("{failure:?}"),
-            "open the page\n\nCaused by:\n    0: open the page\n    1: the disk is on fire"
-        );
-    }
-    assert_eq!(format!("{:#}", Failure::new("alone")), "alone");
-}
-
-#[test]
-fn the_message_of_a_panic_is_found() {
-    let told = |payload: Box<dyn Any + Send>| panic_message(&*payload);
-    assert_eq!(told(Box::new("a literal")), "a literal");
-    assert_eq!(told(Box::new(String::from("formatted"))), "formatted");
-    assert_eq!(told(Box::new(7)), "a panic whose payload is not a string");
-    let caught = std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new("thrown")))
-        .expect_err("a panic");
-    assert_eq!(panic_message(&*caught), "thrown");
-    let mut panic = Panic::new("index out of bounds");
-    assert_eq!(panic.to_string(), "panicked: index out of bounds");
-    panic.location = Some("src/main.rs:3:5".to_owned());
-    assert_eq!(
-        panic.to_string(),
-        "panicked at src/main.rs:3:5: index out of bounds"
-    );
 }

@@ -9,6 +9,8 @@
 //!   so are elements that take no bytes, so a short message cannot make an endless list.
 
 mod access;
+#[cfg(test)]
+mod hostile;
 mod read;
 mod run;
 #[cfg(test)]
