@@ -3,17 +3,15 @@
 use super::{DuplicateTarget, Job, Registration, Registry, Target, UnknownTarget};
 use crate::codec::CodecError;
 
-/// Generated code names mpm by a path; inside of mpm that is this one.
 mod targets {
-    use crate as mpm;
-    use mpm::worker;
+    use mpm_macros::worker;
 
-    #[worker(crate = mpm, name = "zebra", timeout = "2s")]
+    #[worker(crate = crate, name = "zebra", timeout = "2s")]
     pub(super) fn first(n: u8) -> u8 {
         n
     }
 
-    #[worker(crate = mpm, name = "ant")]
+    #[worker(crate = crate, name = "ant")]
     pub(super) fn second() {}
 }
 
