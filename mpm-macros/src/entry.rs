@@ -61,26 +61,14 @@ fn check(function: &Function, attribute: &str, errors: &mut Errors) {
         );
     }
     if !sig.inputs.is_empty() {
-        errors.at(
-            &sig.inputs,
-            format!("a function under `#[{attribute}]` takes no arguments"),
-        );
+        errors.at(&sig.inputs, format!("a function under `#[{attribute}]` takes no arguments"));
     }
     if !sig.generics.params.is_empty() {
-        errors.at(
-            &sig.generics.params,
-            format!("a function under `#[{attribute}]` has no generic parameters"),
-        );
+        errors.at(&sig.generics.params, format!("a function under `#[{attribute}]` has no generic parameters"));
     }
     if attribute == "mpm::test"
-        && let Some(attr) = function
-            .attrs
-            .iter()
-            .find(|attr| attr.path().is_ident("test"))
+        && let Some(attr) = function.attrs.iter().find(|attr| attr.path().is_ident("test"))
     {
-        errors.at(
-            attr,
-            "`#[mpm::test]` already makes this a test: remove `#[test]`",
-        );
+        errors.at(attr, "`#[mpm::test]` already makes this a test: remove `#[test]`");
     }
 }

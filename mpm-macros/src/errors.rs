@@ -37,8 +37,6 @@ impl Errors {
 
     /// The errors as code; nothing if there are none.
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.all
-            .map(|all| all.to_compile_error())
-            .unwrap_or_default()
+        self.all.map(|all| all.to_compile_error()).unwrap_or_default()
     }
 }

@@ -16,12 +16,7 @@ pub(crate) struct Function {
 
 impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        Ok(Function {
-            attrs: input.call(Attribute::parse_outer)?,
-            vis: input.parse()?,
-            sig: input.parse()?,
-            body: input.parse()?,
-        })
+        Ok(Function { attrs: input.call(Attribute::parse_outer)?, vis: input.parse()?, sig: input.parse()?, body: input.parse()? })
     }
 }
 
@@ -70,17 +65,15 @@ pub(crate) fn parse_function(item: &TokenStream, otherwise: &str) -> syn::Result
 /// The keyword that makes `item` something else than a function. Attributes and bodies are groups, so the first
 /// keyword outside of groups decides.
 fn other_keyword(item: &TokenStream) -> Option<Ident> {
-    const OTHERS: [&str; 9] = [
-        "struct", "enum", "union", "impl", "trait", "mod", "static", "type", "use",
-    ];
+    const OTHERS: [&str; 9] = ["struct", "enum", "union", "impl", "trait", "mod", "static", "type", "use"];
     const QUALIFIERS: [&str; 4] = ["fn", "async", "unsafe", "extern"];
     let mut tokens = item.clone().into_iter().peekable();
     while let Some(token) = tokens.next() {
         let TokenTree::Ident(word) = token else {
             continue;
         };
-        let constant = word == "const"
-            && !matches!(tokens.peek(), Some(TokenTree::Ident(next)) if QUALIFIERS.iter().any(|word| next == word));
+        let constant =
+            word == "const" && !matches!(tokens.peek(), Some(TokenTree::Ident(next)) if QUALIFIERS.iter().any(|word| next == word));
         if constant || OTHERS.iter().any(|other| word == other) {
             return Some(word);
         }

@@ -13,39 +13,18 @@ use crate::worker::Target;
 impl Target<'_> {
     /// What a worker runs: decode, call, encode.
     pub(crate) fn call(&self) -> TokenStream {
-        let Target {
-            krate,
-            ident,
-            locals,
-            result_text,
-            ..
-        } = self;
+        let Target { krate, ident, locals, result_text, .. } = self;
         let call = Ident::new("call", Span::mixed_site());
         let output = Ident::new("output", Span::mixed_site());
-        let decode = self.arguments.iter().zip(locals).map(
-            |(
-                Argument {
-                    name, lent, text, ..
-                },
-                local,
-            )| {
-                let method = if *lent {
-                    quote!(borrowed)
-                } else {
-                    quote!(argument)
-                };
-                let name = name.unraw().to_string();
-                quote!(let #local = #call.#method(&#ident::#local(), #name, #text)?;)
-            },
-        );
-        let pass = self
-            .arguments
-            .iter()
-            .zip(locals)
-            .map(|(argument, local)| match argument.lent {
-                true => quote!(#krate::__private::lend(&#ident::#local(), &#local)),
-                false => local.to_token_stream(),
-            });
+        let decode = self.arguments.iter().zip(locals).map(|(Argument { name, lent, text, .. }, local)| {
+            let method = if *lent { quote!(borrowed) } else { quote!(argument) };
+            let name = name.unraw().to_string();
+            quote!(let #local = #call.#method(&#ident::#local(), #name, #text)?;)
+        });
+        let pass = self.arguments.iter().zip(locals).map(|(argument, local)| match argument.lent {
+            true => quote!(#krate::__private::lend(&#ident::#local(), &#local)),
+            false => local.to_token_stream(),
+        });
         let result = result_ident();
         quote! {
             #[doc(hidden)]
@@ -62,43 +41,22 @@ impl Target<'_> {
 
     /// `impl Target`: what a pool needs.
     pub(crate) fn implementation(&self, function: &Function) -> TokenStream {
-        let Target {
-            krate,
-            ident,
-            locals,
-            result,
-            result_text,
-            ..
-        } = self;
-        let types = self
-            .arguments
-            .iter()
-            .map(|Argument { ty, lent, .. }| match lent {
-                true => quote!(&'job #ty),
-                false => ty.to_token_stream(),
-            });
+        let Target { krate, ident, locals, result, result_text, .. } = self;
+        let types = self.arguments.iter().map(|Argument { ty, lent, .. }| match lent {
+            true => quote!(&'job #ty),
+            false => ty.to_token_stream(),
+        });
         let packed = pack(types);
-        let args_type = spread(
-            ends(&function.sig.inputs),
-            quote!(type),
-            quote!(Args<'job> = #packed;),
-        );
+        let args_type = spread(ends(&function.sig.inputs), quote!(type), quote!(Args<'job> = #packed;));
         let output_type = spread(ends(result), quote!(type), quote!(Output = #result;));
         let args = Ident::new("args", Span::mixed_site());
         let to = Ident::new("to", Span::mixed_site());
         let unpack = pack(locals);
-        let encode = self.arguments.iter().zip(locals).map(
-            |(
-                Argument {
-                    name, lent, text, ..
-                },
-                local,
-            )| {
-                let function = if *lent { quote!(put_lent) } else { quote!(put) };
-                let name = name.unraw().to_string();
-                quote!(#krate::__private::#function(&#ident::#local(), #local, #name, #text, #to)?;)
-            },
-        );
+        let encode = self.arguments.iter().zip(locals).map(|(Argument { name, lent, text, .. }, local)| {
+            let function = if *lent { quote!(put_lent) } else { quote!(put) };
+            let name = name.unraw().to_string();
+            quote!(#krate::__private::#function(&#ident::#local(), #local, #name, #text, #to)?;)
+        });
         let codec = result_ident();
         let allow = allow();
         quote! {

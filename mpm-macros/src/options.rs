@@ -46,10 +46,7 @@ impl Options {
         for entry in entries {
             let key = entry.key.to_string();
             if !allowed.contains(&key.as_str()) {
-                errors.at(
-                    &entry.key,
-                    format!("unknown option `{key}`; allowed: {}", list(allowed)),
-                );
+                errors.at(&entry.key, format!("unknown option `{key}`; allowed: {}", list(allowed)));
             } else if seen.contains(&key) {
                 errors.at(&entry.key, format!("option `{key}` is given twice"));
             } else if let Err(error) = options.set(&key, &entry) {
@@ -80,10 +77,7 @@ impl Options {
 }
 
 fn name(entry: &Entry) -> syn::Result<LitStr> {
-    let name: LitStr = value(
-        entry,
-        "a string, for example `name = \"thumbnails::shrink\"`",
-    )?;
+    let name: LitStr = value(entry, "a string, for example `name = \"thumbnails::shrink\"`")?;
     if name.value().trim().is_empty() {
         return Err(syn::Error::new_spanned(name, "`name` is empty"));
     }
@@ -93,16 +87,11 @@ fn name(entry: &Entry) -> syn::Result<LitStr> {
 fn timeout(entry: &Entry) -> syn::Result<Duration> {
     let text: LitStr = value(entry, "a string, for example `timeout = \"30s\"`")?;
     let duration = humantime::parse_duration(&text.value()).map_err(|error| {
-        let message = format!(
-            "`timeout` is no span of time, write it as \"30s\", \"500ms\" or \"2min\": {error}"
-        );
+        let message = format!("`timeout` is no span of time, write it as \"30s\", \"500ms\" or \"2min\": {error}");
         syn::Error::new_spanned(&text, message)
     })?;
     if duration.is_zero() {
-        return Err(syn::Error::new_spanned(
-            text,
-            "`timeout` is zero: no job could end in time",
-        ));
+        return Err(syn::Error::new_spanned(text, "`timeout` is zero: no job could end in time"));
     }
     Ok(duration)
 }
@@ -110,16 +99,12 @@ fn timeout(entry: &Entry) -> syn::Result<Duration> {
 fn retries(entry: &Entry) -> syn::Result<u32> {
     let expected = "a whole number, for example `retries = 2`";
     let number: LitInt = value(entry, expected)?;
-    number
-        .base10_parse()
-        .map_err(|_| syn::Error::new_spanned(&number, format!("`retries` takes {expected}")))
+    number.base10_parse().map_err(|_| syn::Error::new_spanned(&number, format!("`retries` takes {expected}")))
 }
 
 fn krate(entry: &Entry) -> syn::Result<Path> {
     let expected = "a path, for example `crate = ::my_crate::mpm`";
-    Path::parse_mod_style
-        .parse2(entry.value.clone())
-        .map_err(|_| wrong(entry, expected))
+    Path::parse_mod_style.parse2(entry.value.clone()).map_err(|_| wrong(entry, expected))
 }
 
 fn value<T: syn::parse::Parse>(entry: &Entry, expected: &str) -> syn::Result<T> {
@@ -155,9 +140,5 @@ fn read_entries(input: ParseStream<'_>) -> syn::Result<Vec<Entry>> {
 }
 
 fn list(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -4,9 +4,7 @@
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{
-    FnArg, Ident, Lifetime, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference,
-};
+use syn::{FnArg, Ident, Lifetime, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference};
 
 use crate::errors::Errors;
 
@@ -27,10 +25,7 @@ pub(crate) fn check(sig: &Signature, errors: &mut Errors) -> Vec<Argument> {
     if let ReturnType::Type(_, ty) = &sig.output {
         check_result(ty, errors);
     }
-    sig.inputs
-        .iter()
-        .filter_map(|input| check_argument(input, errors))
-        .collect()
+    sig.inputs.iter().filter_map(|input| check_argument(input, errors)).collect()
 }
 
 /// `Vec < u8 >` as the user wrote it: `Vec<u8>`.
@@ -59,11 +54,7 @@ pub(crate) fn type_text(ty: &Type) -> String {
 /// The one token that stands best for a type: the name in a path, the brackets of a tuple or an array.
 pub(crate) fn type_span(ty: &Type) -> Span {
     match ty {
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .map_or_else(|| ty.span(), |segment| segment.ident.span()),
+        Type::Path(path) => path.path.segments.last().map_or_else(|| ty.span(), |segment| segment.ident.span()),
         Type::Paren(inner) => type_span(&inner.elem),
         Type::Group(inner) => type_span(&inner.elem),
         other => other.span(),
@@ -72,16 +63,10 @@ pub(crate) fn type_span(ty: &Type) -> Span {
 
 fn check_qualifiers(sig: &Signature, errors: &mut Errors) {
     if let Some(token) = &sig.asyncness {
-        errors.at(
-            token,
-            "an `async fn` as a target needs the feature `tokio`, which this version of mpm does not have yet",
-        );
+        errors.at(token, "an `async fn` as a target needs the feature `tokio`, which this version of mpm does not have yet");
     }
     if let Safety::Unsafe(token) = &sig.safety {
-        errors.at(
-            token,
-            "an unsafe function cannot be a target: nobody in the worker could keep its contract",
-        );
+        errors.at(token, "an unsafe function cannot be a target: nobody in the worker could keep its contract");
     }
     if let Some(abi) = &sig.abi {
         errors.at(abi, "a target is called from Rust only: remove `extern`");
@@ -94,10 +79,8 @@ fn check_qualifiers(sig: &Signature, errors: &mut Errors) {
 fn check_generics(sig: &Signature, errors: &mut Errors) {
     let generics = &sig.generics;
     if !generics.params.is_empty() {
-        errors.at(
-            &generics.params,
-            "a target has no generic parameters: the worker finds it by name, and one name is one function",
-        );
+        errors
+            .at(&generics.params, "a target has no generic parameters: the worker finds it by name, and one name is one function");
     }
     if let Some(clause) = &generics.where_clause {
         errors.at(clause, "a target has no `where` clause");
@@ -108,41 +91,24 @@ fn check_argument(input: &FnArg, errors: &mut Errors) -> Option<Argument> {
     let typed = match input {
         FnArg::Typed(typed) => typed,
         FnArg::Receiver(receiver) => {
-            errors.at(
-                receiver,
-                "a target has no `self`: in this version `#[worker]` goes on free functions only",
-            );
+            errors.at(receiver, "a target has no `self`: in this version `#[worker]` goes on free functions only");
             return None;
         }
     };
     if let Some(attr) = typed.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
-        errors.at(
-            attr,
-            "an argument of a target cannot come and go with `cfg`: put it on two functions",
-        );
+        errors.at(attr, "an argument of a target cannot come and go with `cfg`: put it on two functions");
     }
     let name = argument_name(typed, errors);
     let argument = argument_type(&typed.ty, errors);
     let (lent, ty) = argument?;
-    Some(Argument {
-        name: name?,
-        ty,
-        lent,
-        text: type_text(&typed.ty),
-    })
+    Some(Argument { name: name?, ty, lent, text: type_text(&typed.ty) })
 }
 
 fn argument_name(typed: &PatType, errors: &mut Errors) -> Option<Ident> {
     match &*typed.pat {
         Pat::Ident(pat) if pat.subpat.is_none() => return Some(pat.ident.clone()),
-        Pat::Wild(_) => errors.at(
-            &typed.pat,
-            "give this argument a name, for example `_unused`",
-        ),
-        _ => errors.at(
-            &typed.pat,
-            "give this argument a name, and take it apart in the body",
-        ),
+        Pat::Wild(_) => errors.at(&typed.pat, "give this argument a name, for example `_unused`"),
+        _ => errors.at(&typed.pat, "give this argument a name, and take it apart in the body"),
     }
     None
 }
@@ -158,22 +124,12 @@ fn argument_type(ty: &Type, errors: &mut Errors) -> Option<(bool, Type)> {
 
 fn lent_type(reference: &TypeReference, errors: &mut Errors) -> Option<Type> {
     let mut good = true;
-    if let Some(lifetime) = reference
-        .lifetime
-        .as_ref()
-        .filter(|lifetime| lifetime.ident != "_")
-    {
-        errors.at(
-            lifetime,
-            "a borrowed argument lives as long as the job: write the reference without a lifetime",
-        );
+    if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident != "_") {
+        errors.at(lifetime, "a borrowed argument lives as long as the job: write the reference without a lifetime");
         good = false;
     }
     if let Some(token) = &reference.mutability {
-        errors.at(
-            token,
-            "a worker cannot change the caller's memory: take `&` or an owned argument, and return what changed",
-        );
+        errors.at(token, "a worker cannot change the caller's memory: take `&` or an owned argument, and return what changed");
         good = false;
     }
     good &= inside(&reference.elem, "argument", errors);
@@ -190,7 +146,8 @@ fn check_result(ty: &Type, errors: &mut Errors) {
     }
 }
 
-const BORROWED_RESULT: &str = "a result owns what it holds, because it travels to another process: return an owned type, for example `String`";
+const BORROWED_RESULT: &str =
+    "a result owns what it holds, because it travels to another process: return an owned type, for example `String`";
 
 /// Looks for what cannot be anywhere inside an argument or result type.
 fn inside(ty: &Type, role: &'static str, errors: &mut Errors) -> bool {
@@ -208,10 +165,7 @@ fn inside(ty: &Type, role: &'static str, errors: &mut Errors) -> bool {
             if self.role == "result" {
                 self.bad(tokens, BORROWED_RESULT);
             } else {
-                self.bad(
-                    tokens,
-                    "only an argument as a whole may be borrowed, not a part of it: take an owned type here",
-                );
+                self.bad(tokens, "only an argument as a whole may be borrowed, not a part of it: take an owned type here");
             }
         }
     }
@@ -226,37 +180,19 @@ fn inside(ty: &Type, role: &'static str, errors: &mut Errors) -> bool {
         }
         fn visit_type_impl_trait(&mut self, node: &'ast syn::TypeImplTrait) {
             let role = self.role;
-            self.bad(
-                node,
-                format!(
-                    "`impl Trait` cannot be the {role} of a target: name the type, it must travel"
-                ),
-            );
+            self.bad(node, format!("`impl Trait` cannot be the {role} of a target: name the type, it must travel"));
         }
         fn visit_type_trait_object(&mut self, node: &'ast syn::TypeTraitObject) {
-            self.bad(
-                node,
-                "a trait object cannot travel: the other process does not know the type behind it",
-            );
+            self.bad(node, "a trait object cannot travel: the other process does not know the type behind it");
         }
         fn visit_type_ptr(&mut self, node: &'ast syn::TypePtr) {
-            self.bad(
-                node,
-                "a raw pointer cannot travel: it means nothing in another process",
-            );
+            self.bad(node, "a raw pointer cannot travel: it means nothing in another process");
         }
         fn visit_type_fn_ptr(&mut self, node: &'ast syn::TypeFnPtr) {
-            self.bad(
-                node,
-                "a function pointer cannot travel: targets are found by name, not by address",
-            );
+            self.bad(node, "a function pointer cannot travel: targets are found by name, not by address");
         }
     }
-    let mut inside = Inside {
-        role,
-        errors,
-        good: true,
-    };
+    let mut inside = Inside { role, errors, good: true };
     visit::visit_type(&mut inside, ty);
     inside.good
 }

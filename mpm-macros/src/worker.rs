@@ -16,14 +16,13 @@ use crate::tokens::{allow, option, pack, result_ident};
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(options, options::WORKER, &mut errors);
-    let generated =
-        match parse_function(&item, "`#[worker]` goes on functions only in this version") {
-            Ok(function) => target(&function, &options, &mut errors),
-            Err(error) => {
-                errors.push(error);
-                TokenStream::new()
-            }
-        };
+    let generated = match parse_function(&item, "`#[worker]` goes on functions only in this version") {
+        Ok(function) => target(&function, &options, &mut errors),
+        Err(error) => {
+            errors.push(error);
+            TokenStream::new()
+        }
+    };
     let errors = errors.into_tokens();
     quote!(#item #generated #errors)
 }
@@ -52,24 +51,10 @@ fn target(function: &Function, options: &Options, errors: &mut Errors) -> TokenS
     }
     let (result, result_text, result_span) = match &sig.output {
         ReturnType::Default => (quote!(()), "()".to_owned(), Span::call_site()),
-        ReturnType::Type(_, ty) => (
-            ty.to_token_stream(),
-            signature::type_text(ty),
-            signature::type_span(ty),
-        ),
+        ReturnType::Type(_, ty) => (ty.to_token_stream(), signature::type_text(ty), signature::type_span(ty)),
     };
-    let locals = (0..arguments.len())
-        .map(|at| format_ident!("value{at}", span = Span::mixed_site()))
-        .collect();
-    let target = Target {
-        krate: options.krate(),
-        ident: &sig.ident,
-        result_span,
-        arguments,
-        result,
-        result_text,
-        locals,
-    };
+    let locals = (0..arguments.len()).map(|at| format_ident!("value{at}", span = Span::mixed_site())).collect();
+    let target = Target { krate: options.krate(), ident: &sig.ident, result_span, arguments, result, result_text, locals };
     let face = target.face(function, options);
     let implementation = target.implementation(function);
     let registration = target.registration(function, options);
@@ -79,22 +64,13 @@ fn target(function: &Function, options: &Options, errors: &mut Errors) -> TokenS
 impl Target<'_> {
     /// The type, and `job` and `NAME` on it: what users see.
     fn face(&self, function: &Function, options: &Options) -> TokenStream {
-        let Target {
-            krate,
-            ident,
-            locals,
-            ..
-        } = self;
+        let Target { krate, ident, locals, .. } = self;
         let vis = &function.vis;
         // Documentation tests in the text would otherwise run twice: for the function and for the type.
-        let docs = function
-            .attrs
-            .iter()
-            .filter(|attr| attr.path().is_ident("doc"))
-            .map(|attr| {
-                let meta = &attr.meta;
-                quote!(#[cfg_attr(not(doctest), #meta)])
-            });
+        let docs = function.attrs.iter().filter(|attr| attr.path().is_ident("doc")).map(|attr| {
+            let meta = &attr.meta;
+            quote!(#[cfg_attr(not(doctest), #meta)])
+        });
         let name = match &options.name {
             Some(name) => name.to_token_stream(),
             None => {
@@ -102,34 +78,17 @@ impl Target<'_> {
                 quote!(::core::concat!(::core::module_path!(), "::", #text))
             }
         };
-        let parameters = self
-            .arguments
-            .iter()
-            .map(|Argument { name, ty, lent, .. }| match lent {
-                true => quote!(#name: &'job #ty),
-                false => quote!(#name: #ty),
-            });
+        let parameters = self.arguments.iter().map(|Argument { name, ty, lent, .. }| match lent {
+            true => quote!(#name: &'job #ty),
+            false => quote!(#name: #ty),
+        });
         let names = self.arguments.iter().map(|argument| &argument.name);
         let arguments = pack(names);
         let codecs = self.arguments.iter().zip(locals).map(|(argument, local)| {
-            let bound = if argument.lent {
-                quote!(Lend)
-            } else {
-                quote!(Codec)
-            };
-            self.codec(
-                local,
-                &argument.ty.to_token_stream(),
-                signature::type_span(&argument.ty),
-                &bound,
-            )
+            let bound = if argument.lent { quote!(Lend) } else { quote!(Codec) };
+            self.codec(local, &argument.ty.to_token_stream(), signature::type_span(&argument.ty), &bound)
         });
-        let result = self.codec(
-            &result_ident(),
-            &self.result,
-            self.result_span,
-            &quote!(Codec),
-        );
+        let result = self.codec(&result_ident(), &self.result, self.result_span, &quote!(Codec));
         let call = self.call();
         let allow = allow();
         quote! {
@@ -157,13 +116,7 @@ impl Target<'_> {
     /// A function that returns the codec of one type. Picking it is the one place of the expansion where a type has to
     /// prove that it can travel; behind `impl`, all uses of the codec take it as proven. So a type that cannot is one
     /// error, which underlines the name of the method: therefore it has the place of the user's type.
-    fn codec(
-        &self,
-        name: &Ident,
-        ty: &TokenStream,
-        span: Span,
-        bound: &TokenStream,
-    ) -> TokenStream {
+    fn codec(&self, name: &Ident, ty: &TokenStream, span: Span, bound: &TokenStream) -> TokenStream {
         let krate = &self.krate;
         let pick = Ident::new("__mpm_codec", span);
         quote! {

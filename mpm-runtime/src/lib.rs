@@ -18,8 +18,8 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::codec::{
-        ByteRun, Call, Codec, CodecError, Lend, Phase, PickBytes, PickInner, PickOuter, PickSerde,
-        Tag, Travel, lend, panic_message, put, put_lent, read,
+        ByteRun, Call, Codec, CodecError, Lend, Phase, PickBytes, PickInner, PickOuter, PickSerde, Tag, Travel, lend,
+        panic_message, put, put_lent, read,
     };
     pub use crate::registry::{DuplicateTarget, Index, Registration, Registry, UnknownTarget};
 

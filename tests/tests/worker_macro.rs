@@ -43,27 +43,15 @@ fn call<F: Target>(arguments: &[u8]) -> Result<Ran, CodecError> {
             place = Some(bytes.as_ptr());
             delivered.extend_from_slice(bytes);
         };
-        (registration::<F>().call)(&mut Call::new(
-            arguments,
-            &mut scratch,
-            &phase,
-            &mut deliver,
-        ))
+        (registration::<F>().call)(&mut Call::new(arguments, &mut scratch, &phase, &mut deliver))
     };
     let through_scratch = place.is_some_and(|place| scratch.as_ptr_range().start == place);
-    outcome.map(|()| Ran {
-        bytes: delivered,
-        phases: phases.into_inner(),
-        through_scratch,
-    })
+    outcome.map(|()| Ran { bytes: delivered, phases: phases.into_inner(), through_scratch })
 }
 
 fn run<F: Target>(job: Job<'_, F>) -> F::Output {
     let ran = call::<F>(&job.encode().expect("arguments that travel")).expect("a call that works");
-    assert_eq!(
-        ran.phases,
-        [Phase::Running, Phase::Encoding, Phase::Sending]
-    );
+    assert_eq!(ran.phases, [Phase::Running, Phase::Encoding, Phase::Sending]);
     F::decode_output(ran.bytes).expect("a result that travels")
 }
 
@@ -137,12 +125,8 @@ enum Shape {
 #[worker]
 fn grow(shape: &Shape, by: f64) -> Shape {
     match shape {
-        Shape::Circle { radius } => Shape::Circle {
-            radius: radius * by,
-        },
-        Shape::Polygon(points) => {
-            Shape::Polygon(points.iter().map(|(x, y)| (x * by, y * by)).collect())
-        }
+        Shape::Circle { radius } => Shape::Circle { radius: radius * by },
+        Shape::Polygon(points) => Shape::Polygon(points.iter().map(|(x, y)| (x * by, y * by)).collect()),
         Shape::Empty => Shape::Empty,
     }
 }
@@ -163,68 +147,25 @@ fn join(base: &Path, name: &OsStr, suffix: OsString) -> PathBuf {
 fn borrowed_arguments() {
     assert_eq!(run(shout::job("zürich")), "ZÜRICH");
     assert_eq!(run(shout::job("")), "");
-    assert_eq!(
-        run(grow::job(&Shape::Circle { radius: 2.0 }, 2.0)),
-        Shape::Circle { radius: 4.0 }
-    );
+    assert_eq!(run(grow::job(&Shape::Circle { radius: 2.0 }, 2.0)), Shape::Circle { radius: 4.0 });
     let polygon = Shape::Polygon(vec![(1.0, 2.0), (3.0, 4.0)]);
-    assert_eq!(
-        run(grow::job(&polygon, 2.0)),
-        Shape::Polygon(vec![(2.0, 4.0), (6.0, 8.0)])
-    );
+    assert_eq!(run(grow::job(&polygon, 2.0)), Shape::Polygon(vec![(2.0, 4.0), (6.0, 8.0)]));
     assert_eq!(run(grow::job(&Shape::Empty, 2.0)), Shape::Empty);
     assert_eq!(run(sum::job(&[1, 2, 1 << 60])), 3 + (1 << 60));
     let name = OsStr::from_bytes(b"not \xff text");
-    let joined = run(join::job(
-        Path::new("/tmp"),
-        name,
-        OsString::from_vec(vec![0xfe]),
-    ));
+    let joined = run(join::job(Path::new("/tmp"), name, OsString::from_vec(vec![0xfe])));
     assert_eq!(joined.as_os_str().as_bytes(), b"/tmp/not \xff text\xfe");
 }
 
 #[worker]
 #[expect(clippy::too_many_arguments, reason = "that is the point")]
-fn many(
-    a: u8,
-    b: u16,
-    c: u32,
-    d: u64,
-    e: i8,
-    f: i16,
-    g: i32,
-    h: i64,
-    i: f32,
-    j: f64,
-    k: bool,
-    l: char,
-    m: (),
-    n: &str,
-) -> String {
+fn many(a: u8, b: u16, c: u32, d: u64, e: i8, f: i16, g: i32, h: i64, i: f32, j: f64, k: bool, l: char, m: (), n: &str) -> String {
     format!("{a}{b}{c}{d}{e}{f}{g}{h}{i}{j}{k}{l}{m:?}{n}")
 }
 
 #[test]
 fn any_number_of_arguments() {
-    assert_eq!(
-        run(many::job(
-            1,
-            2,
-            3,
-            4,
-            -5,
-            -6,
-            -7,
-            -8,
-            0.5,
-            1.5,
-            true,
-            'x',
-            (),
-            "end"
-        )),
-        "1234-5-6-7-80.51.5truex()end"
-    );
+    assert_eq!(run(many::job(1, 2, 3, 4, -5, -6, -7, -8, 0.5, 1.5, true, 'x', (), "end")), "1234-5-6-7-80.51.5truex()end");
 }
 
 #[worker]

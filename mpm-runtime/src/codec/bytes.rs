@@ -46,8 +46,7 @@ impl<const N: usize> ByteRun for [u8; N] {
     }
 
     fn from_run(bytes: Cow<'_, [u8]>) -> Result<Self, CodecError> {
-        Self::try_from(&*bytes)
-            .map_err(|_| CodecError::new(format!("{} bytes where {N} belong", bytes.len())))
+        Self::try_from(&*bytes).map_err(|_| CodecError::new(format!("{} bytes where {N} belong", bytes.len())))
     }
 }
 
@@ -60,9 +59,7 @@ impl ByteRun for String {
         // Checked before it is copied: hostile bytes cost no memory.
         match bytes {
             Cow::Borrowed(bytes) => wire::utf8(bytes).map(str::to_owned),
-            Cow::Owned(bytes) => {
-                String::from_utf8(bytes).map_err(|error| wire::not_utf8(error.utf8_error()))
-            }
+            Cow::Owned(bytes) => String::from_utf8(bytes).map_err(|error| wire::not_utf8(error.utf8_error())),
         }
     }
 }

@@ -32,15 +32,9 @@ impl Phase {
     /// assert_eq!(Phase::from_u32(77), None);
     /// ```
     pub fn from_u32(number: u32) -> Option<Phase> {
-        [
-            Phase::Idle,
-            Phase::Decoding,
-            Phase::Running,
-            Phase::Encoding,
-            Phase::Sending,
-        ]
-        .into_iter()
-        .find(|phase| *phase as u32 == number)
+        [Phase::Idle, Phase::Decoding, Phase::Running, Phase::Encoding, Phase::Sending]
+            .into_iter()
+            .find(|phase| *phase as u32 == number)
     }
 }
 
@@ -59,67 +53,35 @@ impl<'i> Call<'i> {
     /// `scratch` is for results that have to be written somewhere, and can be used again for the next call. `phase` is
     /// told of each phase from `Running` on, before it begins. `deliver` gets the encoded result, which is gone when it
     /// returns; it is called once, and not at all if the call fails.
-    pub fn new(
-        arguments: &'i [u8],
-        scratch: &'i mut Vec<u8>,
-        phase: &'i dyn Fn(Phase),
-        deliver: &'i mut dyn FnMut(&[u8]),
-    ) -> Self {
-        Call {
-            arguments,
-            scratch,
-            phase,
-            deliver,
-        }
+    pub fn new(arguments: &'i [u8], scratch: &'i mut Vec<u8>, phase: &'i dyn Fn(Phase), deliver: &'i mut dyn FnMut(&[u8])) -> Self {
+        Call { arguments, scratch, phase, deliver }
     }
 
     /// Takes off the next argument.
-    pub fn argument<T, C: Codec<T>>(
-        &mut self,
-        codec: &C,
-        name: &str,
-        ty: &str,
-    ) -> Result<T, CodecError> {
-        codec
-            .take(&mut self.arguments)
-            .map_err(|error| argument_error("decode", error, name, ty))
+    pub fn argument<T, C: Codec<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<T, CodecError> {
+        codec.take(&mut self.arguments).map_err(|error| argument_error("decode", error, name, ty))
     }
 
     /// Takes off the next argument, which is to be lent.
-    pub fn borrowed<T: ?Sized, C: Lend<T>>(
-        &mut self,
-        codec: &C,
-        name: &str,
-        ty: &str,
-    ) -> Result<C::Held<'i>, CodecError> {
-        codec
-            .hold(&mut self.arguments)
-            .map_err(|error| argument_error("decode", error, name, ty))
+    pub fn borrowed<T: ?Sized, C: Lend<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<C::Held<'i>, CodecError> {
+        codec.hold(&mut self.arguments).map_err(|error| argument_error("decode", error, name, ty))
     }
 
     /// To be called between the last argument and the target.
     pub fn run(&mut self) -> Result<(), CodecError> {
-        wire::nothing_left(self.arguments)
-            .map_err(|error| error.context("decode the arguments").on(Side::Argument))?;
+        wire::nothing_left(self.arguments).map_err(|error| error.context("decode the arguments").on(Side::Argument))?;
         (self.phase)(Phase::Running);
         Ok(())
     }
 
     /// Delivers what the target returned: from where it lies if it is a run of bytes, otherwise from the scratch buffer.
-    pub fn finish<T, C: Codec<T>>(
-        &mut self,
-        codec: &C,
-        result: &T,
-        ty: &str,
-    ) -> Result<(), CodecError> {
+    pub fn finish<T, C: Codec<T>>(&mut self, codec: &C, result: &T, ty: &str) -> Result<(), CodecError> {
         (self.phase)(Phase::Encoding);
         let bytes = match codec.as_run(result) {
             Some(bytes) => bytes,
             None => {
                 self.scratch.clear();
-                codec
-                    .append(result, self.scratch)
-                    .map_err(|error| result_error("encode", error, ty))?;
+                codec.append(result, self.scratch).map_err(|error| result_error("encode", error, ty))?;
                 &*self.scratch
             }
         };
@@ -137,48 +99,26 @@ pub fn lend<'h, T: ?Sized, C: Lend<T>>(codec: &C, held: &'h C::Held<'_>) -> &'h 
 
 /// Encodes one argument.
 #[doc(hidden)]
-pub fn put<T, C: Codec<T>>(
-    codec: &C,
-    value: &T,
-    name: &str,
-    ty: &str,
-    to: &mut Vec<u8>,
-) -> Result<(), CodecError> {
-    codec
-        .put(value, to)
-        .map_err(|error| argument_error("encode", error, name, ty))
+pub fn put<T, C: Codec<T>>(codec: &C, value: &T, name: &str, ty: &str, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    codec.put(value, to).map_err(|error| argument_error("encode", error, name, ty))
 }
 
 /// Encodes one borrowed argument.
 #[doc(hidden)]
-pub fn put_lent<T: ?Sized, C: Lend<T>>(
-    codec: &C,
-    value: &T,
-    name: &str,
-    ty: &str,
-    to: &mut Vec<u8>,
-) -> Result<(), CodecError> {
-    codec
-        .put_ref(value, to)
-        .map_err(|error| argument_error("encode", error, name, ty))
+pub fn put_lent<T: ?Sized, C: Lend<T>>(codec: &C, value: &T, name: &str, ty: &str, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    codec.put_ref(value, to).map_err(|error| argument_error("encode", error, name, ty))
 }
 
 /// Decodes a result.
 #[doc(hidden)]
 pub fn read<T, C: Codec<T>>(codec: &C, bytes: Vec<u8>, ty: &str) -> Result<T, CodecError> {
-    codec
-        .read(bytes)
-        .map_err(|error| result_error("decode", error, ty))
+    codec.read(bytes).map_err(|error| result_error("decode", error, ty))
 }
 
 fn argument_error(doing: &str, error: CodecError, name: &str, ty: &str) -> CodecError {
-    error
-        .context(format!("{doing} argument `{name}` of type `{ty}`"))
-        .on(Side::Argument)
+    error.context(format!("{doing} argument `{name}` of type `{ty}`")).on(Side::Argument)
 }
 
 fn result_error(doing: &str, error: CodecError, ty: &str) -> CodecError {
-    error
-        .context(format!("{doing} the result of type `{ty}`"))
-        .on(Side::Result)
+    error.context(format!("{doing} the result of type `{ty}`")).on(Side::Result)
 }

@@ -24,10 +24,7 @@ pub(crate) enum Side {
 impl CodecError {
     /// An error with this reason.
     pub(crate) fn new(reason: impl Into<String>) -> Self {
-        CodecError {
-            chain: vec![reason.into()],
-            side: None,
-        }
+        CodecError { chain: vec![reason.into()], side: None }
     }
 
     /// Says what was about to be done when this happened.
@@ -55,15 +52,7 @@ impl CodecError {
 
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            &self
-                .chain
-                .iter()
-                .rev()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(": "),
-        )
+        f.write_str(&self.chain.iter().rev().map(String::as_str).collect::<Vec<_>>().join(": "))
     }
 }
 

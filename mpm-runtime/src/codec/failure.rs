@@ -45,11 +45,7 @@ impl Failure {
     /// assert_eq!(mpm::Failure::new("no such page").to_string(), "no such page");
     /// ```
     pub fn new(message: impl fmt::Display) -> Self {
-        Failure {
-            message: message.to_string(),
-            sources: Vec::new(),
-            backtrace: backtrace(),
-        }
+        Failure { message: message.to_string(), sources: Vec::new(), backtrace: backtrace() }
     }
 
     /// The message of the error itself.
@@ -64,10 +60,7 @@ impl Failure {
     /// assert_eq!(failure.chain().last(), Some("the disk is on fire"));
     /// ```
     pub fn chain(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
-        Chain {
-            message: Some(&self.message),
-            sources: self.sources.iter(),
-        }
+        Chain { message: Some(&self.message), sources: self.sources.iter() }
     }
 
     /// The stack where the failure began, if the environment of that process asked for backtraces.
@@ -78,13 +71,8 @@ impl Failure {
 
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        let sources = std::iter::successors(error.source(), |error| (*error).source())
-            .map(ToString::to_string);
-        Failure {
-            message: error.to_string(),
-            sources: sources.collect(),
-            backtrace: backtrace(),
-        }
+        let sources = std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string);
+        Failure { message: error.to_string(), sources: sources.collect(), backtrace: backtrace() }
     }
 }
 
@@ -126,9 +114,7 @@ impl<'f> Iterator for Chain<'f> {
     type Item = &'f str;
 
     fn next(&mut self) -> Option<&'f str> {
-        self.message
-            .take()
-            .or_else(|| self.sources.next().map(String::as_str))
+        self.message.take().or_else(|| self.sources.next().map(String::as_str))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -139,10 +125,7 @@ impl<'f> Iterator for Chain<'f> {
 
 impl DoubleEndedIterator for Chain<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.sources
-            .next_back()
-            .map(String::as_str)
-            .or_else(|| self.message.take())
+        self.sources.next_back().map(String::as_str).or_else(|| self.message.take())
     }
 }
 
@@ -179,30 +162,20 @@ mod tests {
     #[test]
     fn a_failure_keeps_all_messages_on_its_way() {
         fn fails() -> Result<(), Failure> {
-            Err(Outer(io::Error::other(Outer(io::Error::other(
-                "the disk is on fire",
-            )))))?;
+            Err(Outer(io::Error::other(Outer(io::Error::other("the disk is on fire")))))?;
             Ok(())
         }
         let failure = fails().expect_err("it fails");
         let mut bytes = Vec::new();
-        SerdeCodec::NEW
-            .append(&failure, &mut bytes)
-            .expect("it travels");
+        SerdeCodec::NEW.append(&failure, &mut bytes).expect("it travels");
         let failure: Failure = SerdeCodec::NEW.read(bytes).expect("it arrives");
         assert_eq!(failure.to_string(), "open the page");
         // `io::Error::other` shows the error in it, and as its source what that one has below it.
-        assert_eq!(
-            format!("{failure:#}"),
-            "open the page: open the page: the disk is on fire"
-        );
+        assert_eq!(format!("{failure:#}"), "open the page: open the page: the disk is on fire");
         assert_eq!(failure.chain().len(), 3);
         assert_eq!(failure.chain().next_back(), Some("the disk is on fire"));
         if failure.backtrace().is_none() {
-            assert_eq!(
-                format!("{failure:?}"),
-                "open the page\n\nCaused by:\n    0: open the page\n    1: the disk is on fire"
-            );
+            assert_eq!(format!("{failure:?}"), "open the page\n\nCaused by:\n    0: open the page\n    1: the disk is on fire");
         }
         assert_eq!(format!("{:#}", Failure::new("alone")), "alone");
     }

@@ -127,10 +127,7 @@ pub struct SliceCodec<T> {
 }
 
 impl<T: Travel> SliceCodec<T> {
-    pub(crate) const NEW: Self = SliceCodec {
-        put: wire::put_value::<[T]>,
-        held: SerdeCodec::NEW,
-    };
+    pub(crate) const NEW: Self = SliceCodec { put: wire::put_value::<[T]>, held: SerdeCodec::NEW };
 }
 
 impl<T> Lend<[T]> for SliceCodec<T> {

@@ -20,11 +20,7 @@ pub struct Panic {
 impl Panic {
     /// A panic with this message, of which nothing else is known.
     pub fn new(message: impl Into<String>) -> Self {
-        Panic {
-            message: message.into(),
-            location: None,
-            backtrace: None,
-        }
+        Panic { message: message.into(), location: None, backtrace: None }
     }
 }
 
@@ -61,15 +57,11 @@ mod tests {
         assert_eq!(told(Box::new("a literal")), "a literal");
         assert_eq!(told(Box::new(String::from("formatted"))), "formatted");
         assert_eq!(told(Box::new(7)), "a panic whose payload is not a string");
-        let caught = std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new("thrown")))
-            .expect_err("a panic");
+        let caught = std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new("thrown"))).expect_err("a panic");
         assert_eq!(panic_message(&*caught), "thrown");
         let mut panic = Panic::new("index out of bounds");
         assert_eq!(panic.to_string(), "panicked: index out of bounds");
         panic.location = Some("src/main.rs:3:5".to_owned());
-        assert_eq!(
-            panic.to_string(),
-            "panicked at src/main.rs:3:5: index out of bounds"
-        );
+        assert_eq!(panic.to_string(), "panicked at src/main.rs:3:5: index out of bounds");
     }
 }

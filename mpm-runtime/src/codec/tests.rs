@@ -38,9 +38,7 @@ fn there_and_back<T: PartialEq + Debug>(codec: impl Codec<T>, value: T) -> Vec<u
     }
 
     let mut result = Vec::new();
-    codec
-        .append(&value, &mut result)
-        .expect("it can be appended");
+    codec.append(&value, &mut result).expect("it can be appended");
     assert_eq!(codec.as_run(&value).unwrap_or(&result), result);
     assert_eq!(codec.read(result.clone()).expect("it can be read"), value);
     result
@@ -55,28 +53,13 @@ fn runs_of_bytes_are_raw_whatever_they_are_called() {
         let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
         assert_eq!(there_and_back(codec!(Vec<u8>), bytes.clone()), bytes);
         assert_eq!(there_and_back(codec!(Blob), bytes.clone()), bytes);
-        assert_eq!(
-            there_and_back(codec!(Box<[u8]>), bytes.clone().into()),
-            bytes
-        );
-        assert_eq!(
-            there_and_back(codec!(OsString), OsString::from_vec(bytes.clone())),
-            bytes
-        );
-        assert_eq!(
-            there_and_back(codec!(PathBuf), OsString::from_vec(bytes.clone()).into()),
-            bytes
-        );
+        assert_eq!(there_and_back(codec!(Box<[u8]>), bytes.clone().into()), bytes);
+        assert_eq!(there_and_back(codec!(OsString), OsString::from_vec(bytes.clone())), bytes);
+        assert_eq!(there_and_back(codec!(PathBuf), OsString::from_vec(bytes.clone()).into()), bytes);
     }
     for text in ["", "zürich"] {
-        assert_eq!(
-            there_and_back(codec!(String), text.to_owned()),
-            text.as_bytes()
-        );
-        assert_eq!(
-            there_and_back(codec!(Box<str>), text.into()),
-            text.as_bytes()
-        );
+        assert_eq!(there_and_back(codec!(String), text.to_owned()), text.as_bytes());
+        assert_eq!(there_and_back(codec!(Box<str>), text.into()), text.as_bytes());
     }
     assert_eq!(there_and_back(codec!([u8; 0]), []), []);
     assert_eq!(there_and_back(codec!([u8; 33]), [3; 33]), [3; 33]);
@@ -85,16 +68,10 @@ fn runs_of_bytes_are_raw_whatever_they_are_called() {
 
 #[test]
 fn a_result_keeps_the_bytes_in_front_and_the_mark_behind() {
-    assert_eq!(
-        there_and_back(codec!(Option<Vec<u8>>), Some(vec![7, 8])),
-        [7, 8, 1]
-    );
+    assert_eq!(there_and_back(codec!(Option<Vec<u8>>), Some(vec![7, 8])), [7, 8, 1]);
     assert_eq!(there_and_back(codec!(Perhaps<Blob>), Some(vec![])), [1]);
     assert_eq!(there_and_back(codec!(Option<String>), None), [0]);
-    assert_eq!(
-        there_and_back(codec!(Result<[u8; 2], u8>), Ok([7, 8])),
-        [7, 8, 0]
-    );
+    assert_eq!(there_and_back(codec!(Result<[u8; 2], u8>), Ok([7, 8])), [7, 8, 0]);
     assert_eq!(there_and_back(codec!(Result<PathBuf, u8>), Err(9)), [9, 1]);
     assert_eq!(there_and_back(codec!(Result<Blob, ()>), Err(())), [1]);
 }
@@ -105,22 +82,10 @@ fn other_values_go_through_serde() {
     assert_eq!(there_and_back(codec!(u32), 300), [0xac, 2]);
     assert_eq!(there_and_back(codec!(Vec<i8>), vec![-1, 1]), [2, 0xff, 1]);
     assert_eq!(there_and_back(codec!(Option<u8>), Some(7)), [7, 1]);
-    assert_eq!(
-        there_and_back(codec!(Option<Option<Vec<u8>>>), Some(None)),
-        [0, 1]
-    );
-    assert_eq!(
-        there_and_back(codec!(Result<u8, String>), Err("e".to_owned())),
-        [1, b'e', 1]
-    );
-    assert_eq!(
-        there_and_back(codec!(Result<Option<u8>, ()>), Ok(None)),
-        [0, 0]
-    );
-    assert_eq!(
-        there_and_back(codec!((String, [u8; 3])), ("a".to_owned(), [1, 2, 3])).len(),
-        5
-    );
+    assert_eq!(there_and_back(codec!(Option<Option<Vec<u8>>>), Some(None)), [0, 1]);
+    assert_eq!(there_and_back(codec!(Result<u8, String>), Err("e".to_owned())), [1, b'e', 1]);
+    assert_eq!(there_and_back(codec!(Result<Option<u8>, ()>), Ok(None)), [0, 0]);
+    assert_eq!(there_and_back(codec!((String, [u8; 3])), ("a".to_owned(), [1, 2, 3])).len(), 5);
 }
 
 /// A borrowed value survives; says whether what is lent lies in the bytes.
@@ -134,9 +99,7 @@ fn lent<T: ?Sized + PartialEq + Debug, C: Lend<T>>(codec: C, value: &T) -> bool 
     let held = codec.hold(&mut from).expect("it can be taken");
     let arrived: &T = lend(&codec, &held);
     assert_eq!((arrived, from), (value, &[9][..]));
-    bytes[..length]
-        .as_ptr_range()
-        .contains(&std::ptr::from_ref(arrived).cast())
+    bytes[..length].as_ptr_range().contains(&std::ptr::from_ref(arrived).cast())
 }
 
 #[test]
@@ -157,30 +120,12 @@ fn borrowed_runs_of_bytes_are_lent_from_where_they_arrived() {
 #[test]
 fn wrong_bytes_say_what_is_wrong_with_them() {
     let told = |outcome: Result<(), CodecError>| outcome.expect_err("wrong bytes").to_string();
-    assert_eq!(
-        told(codec!(Option<Vec<u8>>).read(vec![1, 2]).map(drop)),
-        "the byte 2 is no mark of an `Option`"
-    );
-    assert_eq!(
-        told(codec!(Option<Vec<u8>>).read(vec![1, 0]).map(drop)),
-        "1 bytes are left over behind the value"
-    );
-    assert_eq!(
-        told(codec!(Result<u8, u8>).take(&mut &[7][..]).map(drop)),
-        "the byte 7 is no mark of a `Result`"
-    );
-    assert_eq!(
-        told(codec!(Result<u8, u8>).read(vec![]).map(drop)),
-        "the bytes end before the value does"
-    );
-    assert_eq!(
-        told(codec!([u8; 4]).take(&mut &[1, 9][..]).map(drop)),
-        "1 bytes where 4 belong"
-    );
-    assert_eq!(
-        told(codec!(String).take(&mut &[2, b'a', 0xff][..]).map(drop)),
-        "not UTF-8 from byte 1 on"
-    );
+    assert_eq!(told(codec!(Option<Vec<u8>>).read(vec![1, 2]).map(drop)), "the byte 2 is no mark of an `Option`");
+    assert_eq!(told(codec!(Option<Vec<u8>>).read(vec![1, 0]).map(drop)), "1 bytes are left over behind the value");
+    assert_eq!(told(codec!(Result<u8, u8>).take(&mut &[7][..]).map(drop)), "the byte 7 is no mark of a `Result`");
+    assert_eq!(told(codec!(Result<u8, u8>).read(vec![]).map(drop)), "the bytes end before the value does");
+    assert_eq!(told(codec!([u8; 4]).take(&mut &[1, 9][..]).map(drop)), "1 bytes where 4 belong");
+    assert_eq!(told(codec!(String).take(&mut &[2, b'a', 0xff][..]).map(drop)), "not UTF-8 from byte 1 on");
 }
 
 #[test]
@@ -190,10 +135,7 @@ fn errors_name_the_argument_or_the_result() {
         .borrowed(&codec!(Lend, str), "b", "&str")
         .map(drop)
         .expect_err("too short");
-    assert_eq!(
-        error.to_string(),
-        "decode argument `b` of type `&str`: 5 bytes announced, 0 left"
-    );
+    assert_eq!(error.to_string(), "decode argument `b` of type `&str`: 5 bytes announced, 0 left");
     assert!(error.is_argument() && !error.is_result());
     assert_eq!(format!("{error:?}"), format!("CodecError({error})"));
     let error = read(&codec!(String), vec![0xff], "String").expect_err("not UTF-8");
@@ -219,28 +161,17 @@ fn a_call_goes_through_its_phases() {
     call.run().expect("nothing is left");
     call.finish(&codec!(u16), &300, "u16").expect("a number");
     assert_eq!(delivered, [[0xac, 2]]);
-    assert_eq!(
-        *phases.borrow(),
-        [Phase::Running, Phase::Encoding, Phase::Sending]
-    );
+    assert_eq!(*phases.borrow(), [Phase::Running, Phase::Encoding, Phase::Sending]);
 
-    let error = Call::new(&[7, 1], &mut scratch, &phase, &mut |_| {})
-        .run()
-        .expect_err("bytes are left");
-    assert_eq!(
-        error.to_string(),
-        "decode the arguments: 2 bytes are left over behind the value"
-    );
+    let error = Call::new(&[7, 1], &mut scratch, &phase, &mut |_| {}).run().expect_err("bytes are left");
+    assert_eq!(error.to_string(), "decode the arguments: 2 bytes are left over behind the value");
     assert!(error.is_argument());
 }
 
 #[test]
 fn phases_are_numbers() {
     for number in 0..5 {
-        assert_eq!(
-            Phase::from_u32(number).map(|phase| phase as u32),
-            Some(number)
-        );
+        assert_eq!(Phase::from_u32(number).map(|phase| phase as u32), Some(number));
     }
     assert_eq!(Phase::from_u32(5), None);
 }

@@ -60,10 +60,7 @@ pub struct SerdeCodec<T> {
 }
 
 impl<T: Travel> SerdeCodec<T> {
-    pub(crate) const NEW: Self = SerdeCodec {
-        put: wire::put_value::<T>,
-        take: wire::take_value::<T>,
-    };
+    pub(crate) const NEW: Self = SerdeCodec { put: wire::put_value::<T>, take: wire::take_value::<T> };
 }
 
 impl<T> Codec<T> for SerdeCodec<T> {

@@ -20,9 +20,7 @@ impl Registry {
     /// The registry of this program, built when it is first asked for.
     pub fn global() -> Result<&'static Registry, &'static DuplicateTarget> {
         static REGISTRY: OnceLock<Result<Registry, DuplicateTarget>> = OnceLock::new();
-        REGISTRY
-            .get_or_init(|| Registry::build(inventory::iter::<Registration>().collect()))
-            .as_ref()
+        REGISTRY.get_or_init(|| Registry::build(inventory::iter::<Registration>().collect())).as_ref()
     }
 
     /// The target at this place.
@@ -32,8 +30,7 @@ impl Registry {
 
     /// The place of the target with this name.
     pub fn find(&self, name: &str) -> Result<u32, UnknownTarget> {
-        self.position(name)
-            .ok_or_else(|| UnknownTarget::new(name, &self.targets))
+        self.position(name).ok_or_else(|| UnknownTarget::new(name, &self.targets))
     }
 
     /// The place of `F`. Only the first call searches, so this is for the one registry of the program.
@@ -54,10 +51,7 @@ impl Registry {
 
     pub(crate) fn build(mut targets: Vec<&'static Registration>) -> Result<Self, DuplicateTarget> {
         targets.sort_unstable_by_key(|target| target.name);
-        if let Some([first, second]) = targets
-            .array_windows()
-            .find(|[first, second]| first.name == second.name)
-        {
+        if let Some([first, second]) = targets.array_windows().find(|[first, second]| first.name == second.name) {
             return Err(DuplicateTarget::new(first, second));
         }
         // The same program at both ends has the same hasher.
@@ -65,17 +59,11 @@ impl Registry {
         for target in &targets {
             (target.name, target.signature).hash(&mut hasher);
         }
-        Ok(Registry {
-            targets,
-            fingerprint: hasher.finish(),
-        })
+        Ok(Registry { targets, fingerprint: hasher.finish() })
     }
 
     fn position(&self, name: &str) -> Option<u32> {
-        let index = self
-            .targets
-            .binary_search_by_key(&name, |target| target.name)
-            .ok()?;
+        let index = self.targets.binary_search_by_key(&name, |target| target.name).ok()?;
         u32::try_from(index).ok()
     }
 }

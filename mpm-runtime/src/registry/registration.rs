@@ -31,10 +31,6 @@ inventory::collect!(Registration);
 
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Registration({} at {}:{}:{})",
-            self.name, self.file, self.line, self.column
-        )
+        write!(f, "Registration({} at {}:{}:{})", self.name, self.file, self.line, self.column)
     }
 }

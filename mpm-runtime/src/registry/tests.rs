@@ -16,16 +16,8 @@ mod targets {
 }
 
 fn target(name: &'static str, line: u32, signature: &'static str) -> &'static Registration {
-    let registration = Registration {
-        name,
-        file: "src/jobs.rs",
-        line,
-        column: 1,
-        signature,
-        timeout: None,
-        retries: None,
-        call: |_| Ok(()),
-    };
+    let registration =
+        Registration { name, file: "src/jobs.rs", line, column: 1, signature, timeout: None, retries: None, call: |_| Ok(()) };
     Box::leak(Box::new(registration))
 }
 
@@ -35,11 +27,7 @@ fn build(targets: &[&'static Registration]) -> Result<Registry, DuplicateTarget>
 
 #[test]
 fn a_place_is_the_same_in_whatever_order_targets_come() {
-    let (a, b, c) = (
-        target("a", 1, "fn a()"),
-        target("b", 2, "fn b()"),
-        target("c", 3, "fn c()"),
-    );
+    let (a, b, c) = (target("a", 1, "fn a()"), target("b", 2, "fn b()"), target("c", 3, "fn c()"));
     let registry = build(&[b, c, a]).expect("no duplicates");
     let again = build(&[c, a, b]).expect("no duplicates");
     assert_eq!(registry.fingerprint(), again.fingerprint());
@@ -67,8 +55,7 @@ fn the_fingerprint_sees_names_and_signatures() {
 
 #[test]
 fn two_targets_of_one_name_are_both_named() {
-    let error = build(&[target("b", 9, ""), target("a", 30, ""), target("a", 4, "")])
-        .expect_err("a duplicate");
+    let error = build(&[target("b", 9, ""), target("a", 30, ""), target("a", 4, "")]).expect_err("a duplicate");
     assert_eq!(
         error.to_string(),
         "tell two targets named `a` apart: one is at src/jobs.rs:4, one at src/jobs.rs:30; \
@@ -79,35 +66,14 @@ fn two_targets_of_one_name_are_both_named() {
 #[test]
 fn an_unknown_target_lists_the_known_ones() {
     let hint = "; if it stands in another crate, write `use that_crate as _;` in the program, so that the linker keeps it";
-    let none = build(&[])
-        .expect("nothing to double")
-        .find("x")
-        .expect_err("unknown");
-    assert_eq!(
-        none.to_string(),
-        format!("find the target `x`: this program has none{hint}")
-    );
-    let few = build(&[target("b", 1, ""), target("a", 1, "")])
-        .expect("no duplicates")
-        .find("x")
-        .expect_err("unknown");
-    assert_eq!(
-        few.to_string(),
-        format!("find the target `x`: this program has `a`, `b`{hint}")
-    );
-    let names: Vec<&'static str> = (10..40)
-        .map(|n| &*Box::leak(format!("t{n}").into_boxed_str()))
-        .collect();
+    let none = build(&[]).expect("nothing to double").find("x").expect_err("unknown");
+    assert_eq!(none.to_string(), format!("find the target `x`: this program has none{hint}"));
+    let few = build(&[target("b", 1, ""), target("a", 1, "")]).expect("no duplicates").find("x").expect_err("unknown");
+    assert_eq!(few.to_string(), format!("find the target `x`: this program has `a`, `b`{hint}"));
+    let names: Vec<&'static str> = (10..40).map(|n| &*Box::leak(format!("t{n}").into_boxed_str())).collect();
     let many: Vec<_> = names.iter().map(|name| target(name, 1, "")).collect();
-    let many = build(&many)
-        .expect("no duplicates")
-        .find("x")
-        .expect_err("unknown")
-        .to_string();
-    assert!(
-        many.contains("`t10`, ") && many.contains("`t29` and 10 more; "),
-        "{many}"
-    );
+    let many = build(&many).expect("no duplicates").find("x").expect_err("unknown").to_string();
+    assert!(many.contains("`t10`, ") && many.contains("`t29` and 10 more; "), "{many}");
 }
 
 /// A target that was not made by the macro, so that nobody registered it.
@@ -140,22 +106,13 @@ fn the_registry_of_this_program_holds_its_targets() {
         let ant = registry.index_of::<targets::second>().expect("registered");
         assert_eq!(registry.find("ant"), Ok(ant));
         assert_eq!(registry.get(ant).map(|target| target.name), Some("ant"));
-        let unknown: UnknownTarget = registry
-            .index_of::<Forgotten>()
-            .expect_err("never registered");
-        assert!(
-            unknown
-                .to_string()
-                .starts_with("find the target `forgotten`: this program has `")
-        );
+        let unknown: UnknownTarget = registry.index_of::<Forgotten>().expect_err("never registered");
+        assert!(unknown.to_string().starts_with("find the target `forgotten`: this program has `"));
     }
     let zebra = registry.index_of::<targets::first>().expect("registered");
     let zebra = registry.get(zebra).expect("at its place");
     assert_eq!(zebra.timeout, Some(std::time::Duration::from_secs(2)));
-    assert!(
-        format!("{zebra:?}")
-            .starts_with("Registration(zebra at mpm-runtime/src/registry/tests.rs:")
-    );
+    assert!(format!("{zebra:?}").starts_with("Registration(zebra at mpm-runtime/src/registry/tests.rs:"));
 }
 
 #[test]
@@ -167,10 +124,5 @@ fn a_job_is_encoded_when_asked() {
     job.encode_to(&mut bytes).expect("a byte");
     assert_eq!(bytes, [1, 7]);
     assert!(targets::second::job().encode().expect("nothing").is_empty());
-    assert!(
-        Job::<Forgotten>::new(())
-            .encode()
-            .expect("nothing")
-            .is_empty()
-    );
+    assert!(Job::<Forgotten>::new(()).encode().expect("nothing").is_empty());
 }

@@ -23,11 +23,7 @@ impl UnknownTarget {
     pub(crate) fn new(name: &str, targets: &[&'static Registration]) -> Self {
         UnknownTarget {
             name: name.to_owned(),
-            known: targets
-                .iter()
-                .take(SHOWN)
-                .map(|target| target.name)
-                .collect(),
+            known: targets.iter().take(SHOWN).map(|target| target.name).collect(),
             more: targets.len().saturating_sub(SHOWN),
         }
     }
@@ -62,19 +58,13 @@ impl DuplicateTarget {
     pub(crate) fn new(first: &Registration, second: &Registration) -> Self {
         let mut places = [first, second].map(|target| (target.file, target.line));
         places.sort_unstable();
-        DuplicateTarget {
-            name: first.name,
-            places: places.map(|(file, line)| format!("{file}:{line}")),
-        }
+        DuplicateTarget { name: first.name, places: places.map(|(file, line)| format!("{file}:{line}")) }
     }
 }
 
 impl fmt::Display for DuplicateTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DuplicateTarget {
-            name,
-            places: [first, second],
-        } = self;
+        let DuplicateTarget { name, places: [first, second] } = self;
         write!(
             f,
             "tell two targets named `{name}` apart: one is at {first}, one at {second}; \

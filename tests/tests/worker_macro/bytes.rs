@@ -51,20 +51,13 @@ fn a_result_that_is_bytes_is_delivered_from_where_it_lies() {
         assert!(!ran.through_scratch);
         ran.bytes
     };
-    assert_eq!(
-        raw(call::<blob>(&blob::job(9).encode().expect("a byte"))),
-        [9, 9, 9]
-    );
+    assert_eq!(raw(call::<blob>(&blob::job(9).encode().expect("a byte"))), [9, 9, 9]);
     assert_eq!(raw(call::<text>(&[])), b"abc");
     assert_eq!(raw(call::<digest>(&[])), [7; 40]);
     assert_eq!(raw(call::<boxed>(&[])), [1, 2, 3]);
     assert_eq!(raw(call::<path>(&[])), b"/a/b");
     assert_eq!(raw(call::<os>(&[])), [0xff, 1]);
-    assert!(
-        call::<answer>(&[])
-            .expect("a call that works")
-            .through_scratch
-    );
+    assert!(call::<answer>(&[]).expect("a call that works").through_scratch);
 }
 
 #[test]
@@ -104,29 +97,17 @@ fn plain_option(number: Option<u32>) -> Result<Option<u32>, Failure> {
 fn bytes_inside_of_option_and_result_stay_in_one_piece() {
     assert_eq!(run(maybe::job(true)), Some(vec![5; 1000]));
     assert_eq!(run(maybe::job(false)), None);
-    let sent = call::<maybe>(&maybe::job(true).encode().expect("a bool"))
-        .expect("a call that works")
-        .bytes;
+    let sent = call::<maybe>(&maybe::job(true).encode().expect("a bool")).expect("a call that works").bytes;
     assert_eq!(sent.len(), 1001);
     assert_eq!(run(fallible::job(Ok(vec![1, 2, 3]))), Ok(vec![3, 2, 1]));
     assert_eq!(run(fallible::job(Err("no".into()))), Err("no".into()));
     assert_eq!(run(plain_option::job(Some(3))).expect("three"), Some(3));
     assert_eq!(run(plain_option::job(None)).expect("nothing"), None);
-    assert_eq!(
-        run(plain_option::job(Some(0))).expect_err("zero").message(),
-        "zero"
-    );
+    assert_eq!(run(plain_option::job(Some(0))).expect_err("zero").message(), "zero");
 }
 
 #[worker]
-fn owned_bytes(
-    blob: Blob,
-    digest: Digest,
-    text: String,
-    path: PathBuf,
-    lent: &Blob,
-    array: &[u8; 33],
-) -> usize {
+fn owned_bytes(blob: Blob, digest: Digest, text: String, path: PathBuf, lent: &Blob, array: &[u8; 33]) -> usize {
     let _: &Path = &path;
     blob.len() + digest.len() + text.len() + lent.len() + array.len()
 }
@@ -134,18 +115,8 @@ fn owned_bytes(
 #[test]
 fn arguments_that_are_bytes_travel_as_one_piece() {
     let lent = vec![0; 5];
-    let job = owned_bytes::job(
-        vec![0; 200],
-        [0; 40],
-        "x".into(),
-        "p".into(),
-        &lent,
-        &[0; 33],
-    );
+    let job = owned_bytes::job(vec![0; 200], [0; 40], "x".into(), "p".into(), &lent, &[0; 33]);
     // Each has its length in front of it; 200 needs two bytes for that.
-    assert_eq!(
-        job.encode().expect("bytes").len(),
-        (200 + 2) + (40 + 1) + 2 + 2 + 6 + 34
-    );
+    assert_eq!(job.encode().expect("bytes").len(), (200 + 2) + (40 + 1) + 2 + 2 + 6 + 34);
     assert_eq!(run(job), 200 + 40 + 1 + 5 + 33);
 }

@@ -44,10 +44,7 @@ fn modules_and_visibility() {
     assert_eq!(run(everywhere::job()), everywhere());
     assert_eq!(run(outer::inner::in_this_crate::job()), 2);
     assert_eq!(outer::restricted(), 7);
-    assert_eq!(
-        everywhere::NAME,
-        "worker_macro::places::outer::inner::everywhere"
-    );
+    assert_eq!(everywhere::NAME, "worker_macro::places::outer::inner::everywhere");
 }
 
 #[test]
@@ -59,9 +56,7 @@ fn inside_of_a_function_body() {
 
     #[worker]
     fn twice(local: Local, lent: &Local) -> Option<Local> {
-        Some(Local {
-            n: (local.n + lent.n) * 2,
-        })
+        Some(Local { n: (local.n + lent.n) * 2 })
     }
 
     let twice = run(twice::job(Local { n: 20 }, &Local { n: 1 })).expect("some");
@@ -86,10 +81,7 @@ fn options_are_stored() {
     assert_eq!(target.name, with_options::NAME);
     assert_eq!(target.timeout, Some(Duration::from_millis(90_005)));
     assert_eq!(target.retries, Some(7));
-    assert_eq!(
-        (registration::<add>().timeout, registration::<add>().retries),
-        (None, None)
-    );
+    assert_eq!((registration::<add>().timeout, registration::<add>().retries), (None, None));
 }
 
 mod elsewhere {
@@ -147,10 +139,7 @@ mod hostile_names {
     impl<T> Pick for T {}
 
     #[worker]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a name that could be in the way"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "each is a name that could be in the way")]
     pub(crate) fn value0(
         call: Vec,
         args: Option,
@@ -178,10 +167,7 @@ mod hostile_names {
 #[test]
 fn names_are_not_in_the_way_of_each_other() {
     use hostile_names::{Codec, Option, Vec, r#match, value0};
-    assert_eq!(
-        run(value0::job(Vec(1), Option, Codec, 2, 0, 0, &0, 0, 0)),
-        3
-    );
+    assert_eq!(run(value0::job(Vec(1), Option, Codec, 2, 0, 0, &0, 0, 0)), 3);
     run(r#match::job());
     assert_eq!(r#match::NAME, "worker_macro::places::hostile_names::match");
     assert_eq!(run(hostile_names::call::job(3)), 3);

@@ -2,10 +2,7 @@
 //! the parts leave one after the other.
 
 use serde::de::value::U32Deserializer;
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
 
 use super::read::{MOST_EMPTY, Reader};
 use crate::codec::error::CodecError;
@@ -30,10 +27,7 @@ impl<'r, 'i> Elements<'r, 'i> {
 impl<'i> SeqAccess<'i> for Elements<'_, 'i> {
     type Error = CodecError;
 
-    fn next_element_seed<S: DeserializeSeed<'i>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, CodecError> {
+    fn next_element_seed<S: DeserializeSeed<'i>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
@@ -41,11 +35,7 @@ impl<'i> SeqAccess<'i> for Elements<'_, 'i> {
         let before = self.reader.from.len();
         let value = seed.deserialize(&mut *self.reader)?;
         if self.reader.from.len() == before {
-            let most = || {
-                CodecError::new(format!(
-                    "more than {MOST_EMPTY} elements that take no bytes"
-                ))
-            };
+            let most = || CodecError::new(format!("more than {MOST_EMPTY} elements that take no bytes"));
             self.reader.empty = self.reader.empty.checked_sub(1).ok_or_else(most)?;
         }
         Ok(Some(value))
@@ -59,10 +49,7 @@ impl<'i> SeqAccess<'i> for Elements<'_, 'i> {
 impl<'i> MapAccess<'i> for Elements<'_, 'i> {
     type Error = CodecError;
 
-    fn next_key_seed<S: DeserializeSeed<'i>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, CodecError> {
+    fn next_key_seed<S: DeserializeSeed<'i>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
         SeqAccess::next_element_seed(self, seed)
     }
 
@@ -90,10 +77,7 @@ impl<'r, 'i> Fields<'r, 'i> {
 impl<'i> SeqAccess<'i> for Fields<'_, 'i> {
     type Error = CodecError;
 
-    fn next_element_seed<S: DeserializeSeed<'i>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, CodecError> {
+    fn next_element_seed<S: DeserializeSeed<'i>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
@@ -138,19 +122,11 @@ impl<'i> VariantAccess<'i> for Variant<'_, 'i> {
         self.reader.nested(|reader| seed.deserialize(reader))
     }
 
-    fn tuple_variant<V: Visitor<'i>>(
-        self,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    fn tuple_variant<V: Visitor<'i>>(self, length: usize, visitor: V) -> Result<V::Value, CodecError> {
         self.reader.deserialize_tuple(length, visitor)
     }
 
-    fn struct_variant<V: Visitor<'i>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    fn struct_variant<V: Visitor<'i>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, CodecError> {
         self.reader.deserialize_tuple(fields.len(), visitor)
     }
 }

@@ -29,23 +29,12 @@ fn elements_that_take_no_bytes_are_counted() {
     same(vec![(); 1000]);
     for error in [
         read::<Vec<()>>(&ENDLESS).map(drop).expect_err("endless"),
-        read::<Vec<Box<Nothing>>>(&ENDLESS)
-            .map(drop)
-            .expect_err("endless"),
-        read::<LinkedList<((), ())>>(&ENDLESS)
-            .map(drop)
-            .expect_err("endless"),
-        read::<HashMap<(), ()>>(&ENDLESS)
-            .map(drop)
-            .expect_err("endless"),
-        read::<Vec<Vec<()>>>(&[2, 0xff, 0xff, 0x3f, 0xff, 0xff, 0x3f])
-            .map(drop)
-            .expect_err("endless together"),
+        read::<Vec<Box<Nothing>>>(&ENDLESS).map(drop).expect_err("endless"),
+        read::<LinkedList<((), ())>>(&ENDLESS).map(drop).expect_err("endless"),
+        read::<HashMap<(), ()>>(&ENDLESS).map(drop).expect_err("endless"),
+        read::<Vec<Vec<()>>>(&[2, 0xff, 0xff, 0x3f, 0xff, 0xff, 0x3f]).map(drop).expect_err("endless together"),
     ] {
-        assert_eq!(
-            error.to_string(),
-            "more than 1048576 elements that take no bytes"
-        );
+        assert_eq!(error.to_string(), "more than 1048576 elements that take no bytes");
     }
 }
 
@@ -62,9 +51,7 @@ fn nesting_is_limited_at_both_ends() {
     let wraps: [fn(Chain) -> Chain; 3] = [
         |chain| Chain::Option(Some(Box::new(chain))),
         |chain| Chain::List(vec![chain]),
-        |chain| Chain::Named {
-            next: Box::new(chain),
-        },
+        |chain| Chain::Named { next: Box::new(chain) },
     ];
     for wrap in wraps {
         let mut chain = Chain::End;
@@ -76,23 +63,13 @@ fn nesting_is_limited_at_both_ends() {
             }
             chain = wrap(chain);
         };
-        assert_eq!(
-            error.to_string(),
-            "the value nests more than 256 levels deep"
-        );
+        assert_eq!(error.to_string(), "the value nests more than 256 levels deep");
         read::<Chain>(&last).expect("what could be written can be read");
     }
     // What no writer of ours would write: it would need a stack of gigabytes.
-    for hostile in [
-        [1, 1].repeat(1 << 24),
-        [2, 1].repeat(1 << 24),
-        vec![3; 1 << 24],
-    ] {
+    for hostile in [[1, 1].repeat(1 << 24), [2, 1].repeat(1 << 24), vec![3; 1 << 24]] {
         let error = read::<Chain>(&hostile).expect_err("too deep");
-        assert_eq!(
-            error.to_string(),
-            "the value nests more than 256 levels deep"
-        );
+        assert_eq!(error.to_string(), "the value nests more than 256 levels deep");
     }
 }
 
@@ -107,9 +84,7 @@ fn no_bytes_can_do_harm() {
         state
     };
     for _ in 0..20_000 {
-        let bytes: Vec<u8> = (0..next() % 40)
-            .map(|_| (next() >> (next() % 8)) as u8)
-            .collect();
+        let bytes: Vec<u8> = (0..next() % 40).map(|_| (next() >> (next() % 8)) as u8).collect();
         let _ = read::<Everything>(&bytes);
         let _ = read::<Chain>(&bytes);
         let _ = read::<(String, HashMap<String, Vec<Shape>>)>(&bytes);

@@ -8,19 +8,12 @@ use std::fmt::Display;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
 use super::access::{Elements, Fields, Variant};
-use super::run::{
-    DEEPEST, take_array, take_byte, take_run, take_varint, take_varint_128, too_deep, too_large,
-    utf8,
-};
+use super::run::{DEEPEST, take_array, take_byte, take_run, take_varint, take_varint_128, too_deep, too_large, utf8};
 use crate::codec::error::CodecError;
 
 /// Takes a value off.
 pub(crate) fn take_value<T: DeserializeOwned>(from: &mut &[u8]) -> Result<T, CodecError> {
-    let mut reader = Reader {
-        from,
-        depth: 0,
-        empty: MOST_EMPTY,
-    };
+    let mut reader = Reader { from, depth: 0, empty: MOST_EMPTY };
     let value = T::deserialize(&mut reader)?;
     *from = reader.from;
     Ok(value)
@@ -45,10 +38,7 @@ pub(super) struct Reader<'i> {
 
 impl Reader<'_> {
     /// Reads what is one level further in.
-    pub(super) fn nested<R>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<R, CodecError>,
-    ) -> Result<R, CodecError> {
+    pub(super) fn nested<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R, CodecError>) -> Result<R, CodecError> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(too_deep());
@@ -125,10 +115,7 @@ impl<'i> Deserializer<'i> for &mut Reader<'i> {
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(char), None) => visitor.visit_char(char),
-            _ => Err(CodecError::new(format!(
-                "{} bytes of text are no single `char`",
-                text.len()
-            ))),
+            _ => Err(CodecError::new(format!("{} bytes of text are no single `char`", text.len()))),
         }
     }
 
@@ -143,19 +130,11 @@ impl<'i> Deserializer<'i> for &mut Reader<'i> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'i>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    fn deserialize_unit_struct<V: Visitor<'i>>(self, _name: &'static str, visitor: V) -> Result<V::Value, CodecError> {
         visitor.visit_unit()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'i>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    fn deserialize_newtype_struct<V: Visitor<'i>>(self, _name: &'static str, visitor: V) -> Result<V::Value, CodecError> {
         self.nested(|reader| visitor.visit_newtype_struct(reader))
     }
 
@@ -164,11 +143,7 @@ impl<'i> Deserializer<'i> for &mut Reader<'i> {
         self.nested(|reader| visitor.visit_seq(Elements::new(reader, left)))
     }
 
-    fn deserialize_tuple<V: Visitor<'i>>(
-        self,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    fn deserialize_tuple<V: Visitor<'i>>(self, length: usize, visitor: V) -> Result<V::Value, CodecError> {
         self.nested(|reader| visitor.visit_seq(Fields::new(reader, length)))
     }
 

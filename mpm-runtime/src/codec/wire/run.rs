@@ -62,9 +62,7 @@ pub(crate) fn too_short() -> CodecError {
 pub(crate) fn nothing_left(from: &[u8]) -> Result<(), CodecError> {
     match from.len() {
         0 => Ok(()),
-        left => Err(CodecError::new(format!(
-            "{left} bytes are left over behind the value"
-        ))),
+        left => Err(CodecError::new(format!("{left} bytes are left over behind the value"))),
     }
 }
 

@@ -27,10 +27,7 @@ pub(super) fn read<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, CodecErro
 #[track_caller]
 pub(super) fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
     let bytes = write(&value).expect("it can be written");
-    assert_eq!(
-        bytes,
-        postcard::to_allocvec(&value).expect("postcard can write it")
-    );
+    assert_eq!(bytes, postcard::to_allocvec(&value).expect("postcard can write it"));
     assert_eq!(read::<T>(&bytes).expect("it can be read"), value);
     for end in 0..bytes.len() {
         assert_ne!(read::<T>(&bytes[..end]).ok().as_ref(), Some(&value));
@@ -70,14 +67,7 @@ fn numbers_are_written_as_postcard_writes_them() {
             same(number as i128);
             same(number as u64);
             same(number as i64);
-            same((
-                number as u32,
-                number as i32,
-                number as u16,
-                number as i16,
-                number as u8,
-                number as i8,
-            ));
+            same((number as u32, number as i32, number as u16, number as i16, number as u8, number as i8));
         }
     }
     for number in [0.0, -0.0, 1.5, f64::MAX, f64::MIN_POSITIVE, f64::INFINITY] {
@@ -92,21 +82,12 @@ fn everything_else_is_written_as_postcard_writes_it() {
     same(());
     same(String::new());
     same("zürich ".repeat(40));
-    same((
-        Some(1_u8),
-        None::<u8>,
-        Some(Some(())),
-        Ok::<u8, String>(1),
-        Err::<u8, _>(String::from("e")),
-    ));
+    same((Some(1_u8), None::<u8>, Some(Some(())), Ok::<u8, String>(1), Err::<u8, _>(String::from("e"))));
     same(vec![vec![1_u32, 2], vec![], vec![3]]);
     same(VecDeque::from([1_i16, -1]));
     same(BTreeSet::from(["b".to_owned(), "a".to_owned()]));
     same(HashMap::from([(1_u8, "one".to_owned())]));
-    same((
-        Duration::from_millis(1500),
-        IpAddr::from(Ipv4Addr::LOCALHOST),
-    ));
+    same((Duration::from_millis(1500), IpAddr::from(Ipv4Addr::LOCALHOST)));
     same(Everything(
         Unit,
         Newtype(2.5),
@@ -116,10 +97,7 @@ fn everything_else_is_written_as_postcard_writes_it() {
             Shape::Tuple(7, "seven".to_owned()),
             Shape::Struct { a: Some(-7), b: () },
         ],
-        Named {
-            map: BTreeMap::from([("k".to_owned(), [1, 2, 300])]),
-            other: Some(None),
-        },
+        Named { map: BTreeMap::from([("k".to_owned(), [1, 2, 300])]), other: Some(None) },
     ));
 }
 
@@ -138,17 +116,9 @@ fn runs_of_bytes_come_back_without_a_copy() {
         assert!(from.is_empty());
         assert!(take_run(&mut &bytes[..length]).is_err());
     }
-    assert_eq!(
-        take_run(&mut &[0xff; 30][..])
-            .expect_err("too large")
-            .to_string(),
-        "a number is too large for its type"
-    );
+    assert_eq!(take_run(&mut &[0xff; 30][..]).expect_err("too large").to_string(), "a number is too large for its type");
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-    assert_eq!(
-        take_run(&mut &huge[..]).expect_err("too long").to_string(),
-        "18446744073709551615 bytes announced, 0 left"
-    );
+    assert_eq!(take_run(&mut &huge[..]).expect_err("too long").to_string(), "18446744073709551615 bytes announced, 0 left");
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -165,11 +135,7 @@ impl TryFrom<u8> for Even {
     type Error = String;
 
     fn try_from(number: u8) -> Result<Self, String> {
-        if number.is_multiple_of(2) {
-            Ok(Even(number))
-        } else {
-            Err(format!("{number} is odd"))
-        }
+        if number.is_multiple_of(2) { Ok(Even(number)) } else { Err(format!("{number} is odd")) }
     }
 }
 
@@ -183,34 +149,12 @@ impl From<Even> for u8 {
 fn what_a_type_says_is_heard() {
     same(Even(4));
     assert_eq!(read::<Even>(&[5]).expect_err("odd").to_string(), "5 is odd");
-    assert!(
-        read::<Shape>(&[9])
-            .expect_err("no variant")
-            .to_string()
-            .starts_with("invalid value: integer `9`")
-    );
-    assert_eq!(
-        read::<bool>(&[2]).expect_err("no bool").to_string(),
-        "the byte 2 is no `bool`"
-    );
-    assert_eq!(
-        read::<u16>(&[0xff, 0xff, 0x7f])
-            .expect_err("large")
-            .to_string(),
-        "a number is too large for its type"
-    );
-    assert_eq!(
-        read::<char>(&[2, b'a', b'b']).expect_err("two").to_string(),
-        "2 bytes of text are no single `char`"
-    );
-    assert_eq!(
-        read::<u8>(&[]).expect_err("none").to_string(),
-        "the bytes end before the value does"
-    );
-    assert_eq!(
-        read::<u8>(&[1, 2]).expect_err("two").to_string(),
-        "1 bytes are left over behind the value"
-    );
+    assert!(read::<Shape>(&[9]).expect_err("no variant").to_string().starts_with("invalid value: integer `9`"));
+    assert_eq!(read::<bool>(&[2]).expect_err("no bool").to_string(), "the byte 2 is no `bool`");
+    assert_eq!(read::<u16>(&[0xff, 0xff, 0x7f]).expect_err("large").to_string(), "a number is too large for its type");
+    assert_eq!(read::<char>(&[2, b'a', b'b']).expect_err("two").to_string(), "2 bytes of text are no single `char`");
+    assert_eq!(read::<u8>(&[]).expect_err("none").to_string(), "the bytes end before the value does");
+    assert_eq!(read::<u8>(&[1, 2]).expect_err("two").to_string(), "1 bytes are left over behind the value");
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -221,8 +165,7 @@ enum Untagged {
 
 #[test]
 fn a_type_that_wants_a_description_is_told_so() {
-    let error =
-        read::<Untagged>(&write(&Untagged::A(1)).expect("written")).expect_err("no description");
+    let error = read::<Untagged>(&write(&Untagged::A(1)).expect("written")).expect_err("no description");
     assert!(error.to_string().contains("`untagged`"), "{error}");
 }
 
@@ -243,13 +186,7 @@ fn a_value_that_fails_in_the_middle_leaves_no_bytes() {
     }
     let mut bytes = vec![1, 2];
     let error = put_value(&("begun", Fails), &mut bytes).expect_err("it refuses");
-    assert_eq!(
-        (error.to_string().as_str(), &bytes[..]),
-        ("I stay here", &[1, 2][..])
-    );
+    assert_eq!((error.to_string().as_str(), &bytes[..]), ("I stay here", &[1, 2][..]));
     let error = write(&Lengthless).expect_err("no length");
-    assert_eq!(
-        error.to_string(),
-        "a sequence or map does not know its length before it is written"
-    );
+    assert_eq!(error.to_string(), "a sequence or map does not know its length before it is written");
 }

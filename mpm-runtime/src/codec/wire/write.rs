@@ -3,18 +3,15 @@
 use std::fmt::Display;
 
 use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
+    SerializeTupleVariant, Serializer,
 };
 
 use super::run::{DEEPEST, put_run, put_varint, put_varint_128, too_deep};
 use crate::codec::error::CodecError;
 
 /// Appends `value`.
-pub(crate) fn put_value<T: Serialize + ?Sized>(
-    value: &T,
-    to: &mut Vec<u8>,
-) -> Result<(), CodecError> {
+pub(crate) fn put_value<T: Serialize + ?Sized>(value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
     let before = to.len();
     let outcome = value.serialize(&mut Writer { to, depth: 0 });
     if outcome.is_err() {
@@ -37,11 +34,7 @@ struct Writer<'b> {
 impl Writer<'_> {
     fn enter(&mut self) -> Result<&mut Self, CodecError> {
         self.depth += 1;
-        if self.depth > DEEPEST {
-            Err(too_deep())
-        } else {
-            Ok(self)
-        }
+        if self.depth > DEEPEST { Err(too_deep()) } else { Ok(self) }
     }
 
     fn nested<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
@@ -51,8 +44,7 @@ impl Writer<'_> {
     }
 
     fn counted(&mut self, length: Option<usize>) -> Result<&mut Self, CodecError> {
-        let unknown =
-            || CodecError::new("a sequence or map does not know its length before it is written");
+        let unknown = || CodecError::new("a sequence or map does not know its length before it is written");
         put_varint(length.ok_or_else(unknown)? as u64, self.to);
         self.enter()
     }
@@ -173,20 +165,11 @@ impl Serializer for &mut Writer<'_> {
         Ok(())
     }
 
-    fn serialize_unit_variant(
-        self,
-        _name: &'static str,
-        index: u32,
-        _variant: &'static str,
-    ) -> Result<(), CodecError> {
+    fn serialize_unit_variant(self, _name: &'static str, index: u32, _variant: &'static str) -> Result<(), CodecError> {
         self.unsigned(index.into())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        value: &T,
-    ) -> Result<(), CodecError> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, value: &T) -> Result<(), CodecError> {
         self.nested(value)
     }
 
@@ -209,11 +192,7 @@ impl Serializer for &mut Writer<'_> {
         self.enter()
     }
 
-    fn serialize_tuple_struct(
-        self,
-        _name: &'static str,
-        _length: usize,
-    ) -> Result<Self, CodecError> {
+    fn serialize_tuple_struct(self, _name: &'static str, _length: usize) -> Result<Self, CodecError> {
         self.enter()
     }
 
