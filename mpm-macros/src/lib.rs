@@ -4,8 +4,10 @@
 mod entry;
 mod errors;
 mod item;
+mod legs;
 mod options;
 mod signature;
+mod tokens;
 mod worker;
 
 use proc_macro::TokenStream;

@@ -10,6 +10,7 @@ use crate::errors::Errors;
 use crate::item::{Function, parse_function};
 use crate::options::{self, Options};
 use crate::signature::{self, Argument};
+use crate::tokens::{allow, option, pack, result_ident};
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -27,15 +28,15 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Everything the templates below need to know.
-struct Target<'a> {
-    krate: TokenStream,
-    ident: &'a Ident,
-    arguments: Vec<Argument>,
-    result: TokenStream,
+pub(crate) struct Target<'a> {
+    pub(crate) krate: TokenStream,
+    pub(crate) ident: &'a Ident,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) result: TokenStream,
     result_span: Span,
-    result_text: String,
+    pub(crate) result_text: String,
     /// Local names of generated code: they cannot meet a name of the user's.
-    locals: Vec<Ident>,
+    pub(crate) locals: Vec<Ident>,
 }
 
 /// The generated items, or nothing where the signature was refused. A mistake in the options alone keeps them, so
@@ -127,84 +128,6 @@ impl Target<'_> {
         }
     }
 
-    /// What a worker runs: decode, call, encode.
-    fn call(&self) -> TokenStream {
-        let Target { krate, ident, locals, result_text, .. } = self;
-        let call = Ident::new("call", Span::mixed_site());
-        let output = Ident::new("output", Span::mixed_site());
-        let decode = self.arguments.iter().zip(locals).map(|(Argument { name, lent, text, .. }, local)| {
-            let method = if *lent { quote!(borrowed) } else { quote!(argument) };
-            let name = name.unraw().to_string();
-            quote!(let #local = #call.#method(&#ident::#local(), #name, #text)?;)
-        });
-        let pass = self.arguments.iter().zip(locals).map(|(argument, local)| match argument.lent {
-            true => quote!(#krate::__private::lend(&#ident::#local(), &#local)),
-            false => local.to_token_stream(),
-        });
-        let result = result_ident();
-        quote! {
-            #[doc(hidden)]
-            fn call(
-                #call: &mut #krate::__private::Call<'_>,
-            ) -> ::core::result::Result<(), #krate::__private::CodecError> {
-                #(#decode)*
-                #call.run()?;
-                let #output = #ident(#(#pass),*);
-                #call.finish(&#ident::#result(), &#output, #result_text)
-            }
-        }
-    }
-
-    /// `impl Target`: what a pool needs.
-    fn implementation(&self, function: &Function) -> TokenStream {
-        let Target { krate, ident, locals, result, result_text, .. } = self;
-        let types = self.arguments.iter().map(|Argument { ty, lent, .. }| match lent {
-            true => quote!(&'job #ty),
-            false => ty.to_token_stream(),
-        });
-        let packed = pack(types);
-        let args_type = spread(ends(&function.sig.inputs), quote!(type), quote!(Args<'job> = #packed;));
-        let output_type = spread(ends(result), quote!(type), quote!(Output = #result;));
-        let args = Ident::new("args", Span::mixed_site());
-        let to = Ident::new("to", Span::mixed_site());
-        let unpack = pack(locals);
-        let encode = self.arguments.iter().zip(locals).map(|(Argument { name, lent, text, .. }, local)| {
-            let function = if *lent { quote!(put_lent) } else { quote!(put) };
-            let name = name.unraw().to_string();
-            quote!(#krate::__private::#function(&#ident::#local(), #local, #name, #text, #to)?;)
-        });
-        let codec = result_ident();
-        let allow = allow();
-        quote! {
-            #allow
-            impl #krate::Target for #ident {
-                const NAME: &'static ::core::primitive::str = #ident::NAME;
-                #args_type
-                #output_type
-
-                fn encode(
-                    #args: &Self::Args<'_>,
-                    #to: &mut #krate::__private::Vec<::core::primitive::u8>,
-                ) -> ::core::result::Result<(), #krate::__private::CodecError> {
-                    let #unpack = #args;
-                    #(#encode)*
-                    ::core::result::Result::Ok(())
-                }
-
-                fn decode_output(
-                    bytes: #krate::__private::Vec<::core::primitive::u8>,
-                ) -> ::core::result::Result<Self::Output, #krate::__private::CodecError> {
-                    #krate::__private::read(&#ident::#codec(), bytes, #result_text)
-                }
-
-                fn index() -> &'static #krate::__private::Index {
-                    static INDEX: #krate::__private::Index = #krate::__private::Index::new();
-                    &INDEX
-                }
-            }
-        }
-    }
-
     /// The entry in the registry.
     fn registration(&self, function: &Function, options: &Options) -> TokenStream {
         let Target { krate, ident, .. } = self;
@@ -229,58 +152,4 @@ impl Target<'_> {
             }
         }
     }
-}
-
-/// Generated code does not repeat warnings that the function itself already gets.
-fn allow() -> TokenStream {
-    quote! {
-        #[allow(
-            clippy::all, dead_code, deprecated, missing_docs, non_camel_case_types, non_snake_case,
-            private_interfaces, unreachable_pub, unused_imports
-        )]
-    }
-}
-
-/// Nothing is `()`, one thing stays bare, several are a tuple.
-fn pack(parts: impl IntoIterator<Item = impl ToTokens>) -> TokenStream {
-    let parts: Vec<_> = parts.into_iter().collect();
-    match &parts[..] {
-        [one] => one.to_token_stream(),
-        _ => quote!((#(#parts),*)),
-    }
-}
-
-fn option(value: Option<impl ToTokens>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
-    }
-}
-
-fn result_ident() -> Ident {
-    Ident::new("result", Span::call_site())
-}
-
-/// The spans of the first and the last token.
-fn ends(tokens: &impl ToTokens) -> (Span, Span) {
-    let mut all = tokens.to_token_stream().into_iter();
-    let first = all.next();
-    let span = |token: Option<&proc_macro2::TokenTree>| token.map_or_else(Span::call_site, |token| token.span());
-    let last = all.last();
-    (span(first.as_ref()), span(last.as_ref().or(first.as_ref())))
-}
-
-/// Makes an item that errors underline as the user's tokens from the first to the last of `ends`: `head` gets the span
-/// of the one, the last token of `tail` (its `;`) that of the other.
-fn spread(ends: (Span, Span), head: TokenStream, tail: TokenStream) -> TokenStream {
-    let (first, last) = ends;
-    let head = head.into_iter().map(|mut token| {
-        token.set_span(first);
-        token
-    });
-    let mut tail: Vec<_> = tail.into_iter().collect();
-    if let Some(token) = tail.last_mut() {
-        token.set_span(last);
-    }
-    head.chain(tail).collect()
 }

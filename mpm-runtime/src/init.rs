@@ -14,10 +14,8 @@ use crate::worker::serve;
 /// worker too.
 ///
 /// ```
-/// fn main() {
-///     mpm::init();
-///     println!("only the parent prints this");
-/// }
+/// mpm::init();
+/// println!("only the parent prints this");
 /// ```
 ///
 /// # Fork safety

@@ -11,7 +11,7 @@
 //! /// Counts the primes below `n`.
 //! #[worker]
 //! fn count_primes(n: u64) -> u64 {
-//!     (2..n).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)).count() as u64
+//!     (2..n).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d))).count() as u64
 //! }
 //!
 //! #[mpm::main]

@@ -33,7 +33,7 @@ impl<'i> Call<'i> {
 
     /// Takes off the next argument, which is to be lent.
     pub fn borrowed<T: ?Sized, C: Lend<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<C::Held<'i>, CodecError> {
-        codec.take(&mut self.arguments).map_err(|error| argument_error("decode", error, name, ty))
+        codec.hold(&mut self.arguments).map_err(|error| argument_error("decode", error, name, ty))
     }
 
     /// To be called between the last argument and the target.
@@ -75,7 +75,7 @@ pub fn put<T, C: Codec<T>>(codec: &C, value: &T, name: &str, ty: &str, to: &mut 
 /// Encodes one borrowed argument.
 #[doc(hidden)]
 pub fn put_lent<T: ?Sized, C: Lend<T>>(codec: &C, value: &T, name: &str, ty: &str, to: &mut Vec<u8>) -> Result<(), CodecError> {
-    codec.put(value, to).map_err(|error| argument_error("encode", error, name, ty))
+    codec.put_ref(value, to).map_err(|error| argument_error("encode", error, name, ty))
 }
 
 /// Decodes a result.

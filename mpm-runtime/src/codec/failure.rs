@@ -135,3 +135,48 @@ fn backtrace() -> Option<String> {
     let backtrace = Backtrace::capture();
     (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::Failure;
+    use crate::codec::Codec as _;
+    use crate::codec::value::SerdeCodec;
+
+    #[derive(Debug)]
+    struct Outer(io::Error);
+
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("open the page")
+        }
+    }
+
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_failure_keeps_all_messages_on_its_way() {
+        fn fails() -> Result<(), Failure> {
+            Err(Outer(io::Error::other(Outer(io::Error::other("the disk is on fire")))))?;
+            Ok(())
+        }
+        let failure = fails().expect_err("it fails");
+        let mut bytes = Vec::new();
+        SerdeCodec::NEW.append(&failure, &mut bytes).expect("it travels");
+        let failure: Failure = SerdeCodec::NEW.read(bytes).expect("it arrives");
+        assert_eq!(failure.to_string(), "open the page");
+        // `io::Error::other` shows the error in it, and as its source what that one has below it.
+        assert_eq!(format!("{failure:#}"), "open the page: open the page: the disk is on fire");
+        assert_eq!(failure.chain().len(), 3);
+        assert_eq!(failure.chain().next_back(), Some("the disk is on fire"));
+        if failure.backtrace().is_none() {
+            assert_eq!(format!("{failure:?}"), "open the page\n\nCaused by:\n    0: open the page\n    1: the disk is on fire");
+        }
+        assert_eq!(format!("{:#}", Failure::new("alone")), "alone");
+    }
+}

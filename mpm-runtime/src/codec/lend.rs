@@ -16,10 +16,10 @@ pub trait Lend<T: ?Sized> {
     type Held<'i>;
 
     /// Writes `value` as one among others.
-    fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError>;
+    fn put_ref(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError>;
 
     /// Takes what is to be held off the front of `from`.
-    fn take<'i>(&self, from: &mut &'i [u8]) -> Result<Self::Held<'i>, CodecError>;
+    fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<Self::Held<'i>, CodecError>;
 
     /// Lends what is held.
     fn lend<'h>(&self, held: &'h Self::Held<'_>) -> &'h T;
@@ -29,12 +29,12 @@ pub trait Lend<T: ?Sized> {
 impl<T, C: Codec<T>> Lend<T> for C {
     type Held<'i> = T;
 
-    fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
-        Codec::put(self, value, to)
+    fn put_ref(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.put(value, to)
     }
 
-    fn take<'i>(&self, from: &mut &'i [u8]) -> Result<T, CodecError> {
-        Codec::take(self, from)
+    fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<Self::Held<'i>, CodecError> {
+        self.take(from)
     }
 
     fn lend<'h>(&self, held: &'h T) -> &'h T {
@@ -101,12 +101,12 @@ macro_rules! lend_views {
         impl Lend<$view> for RunCodec {
             type Held<'i> = &'i $view;
 
-            fn put(&self, value: &$view, to: &mut Vec<u8>) -> Result<(), CodecError> {
+            fn put_ref(&self, value: &$view, to: &mut Vec<u8>) -> Result<(), CodecError> {
                 wire::put_run(RunView::as_run(value), to);
                 Ok(())
             }
 
-            fn take<'i>(&self, from: &mut &'i [u8]) -> Result<&'i $view, CodecError> {
+            fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<&'i $view, CodecError> {
                 RunView::view(wire::take_run(from)?)
             }
 
@@ -133,12 +133,12 @@ impl<T: Travel> SliceCodec<T> {
 impl<T> Lend<[T]> for SliceCodec<T> {
     type Held<'i> = Vec<T>;
 
-    fn put(&self, value: &[T], to: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn put_ref(&self, value: &[T], to: &mut Vec<u8>) -> Result<(), CodecError> {
         (self.put)(value, to)
     }
 
-    fn take<'i>(&self, from: &mut &'i [u8]) -> Result<Vec<T>, CodecError> {
-        Codec::take(&self.held, from)
+    fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<Self::Held<'i>, CodecError> {
+        self.held.take(from)
     }
 
     fn lend<'h>(&self, held: &'h Vec<T>) -> &'h [T] {

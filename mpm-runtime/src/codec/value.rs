@@ -40,8 +40,9 @@ pub trait Codec<T> {
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
-    label = "this type cannot be an argument or a result of a target",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it, and for the types that it consists of"
+    label = "no argument or result of a target can hold `{Self}`",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, and for the types that it consists of",
+    note = "an error type of another crate becomes an `mpm::Failure` with `?`"
 )]
 pub trait Travel: Serialize + DeserializeOwned {}
 

@@ -172,3 +172,16 @@ pub(crate) fn write_stderr(f: &mut fmt::Formatter<'_>, lines: &[String]) -> fmt:
     }
     lines.iter().try_for_each(|line| write!(f, "\n  | {line}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_survives_as_a_number_and_an_unknown_number_promises_least() {
+        for phase in [Phase::Claimed, Phase::Decoding, Phase::Running, Phase::Encoding, Phase::Sending] {
+            assert_eq!(Phase::from_u32(phase as u32), phase);
+        }
+        assert_eq!(Phase::from_u32(77).did_run(), DidRun::Maybe);
+    }
+}

@@ -19,7 +19,7 @@ mod tests;
 
 pub(crate) use bell::armed;
 pub(crate) use memory::LinkFds;
-pub(crate) use parent::{NoRoom, ParentEnd};
+pub(crate) use parent::{NoRoom, ParentEnd, TakenBack};
 pub(crate) use requests::Request;
 pub(crate) use responses::{Frame, Kind};
 pub(crate) use worker::{Answer, Corrupt, WorkerEnd};

@@ -37,6 +37,9 @@ pub(crate) enum NoRoom {
     Violation(Violation),
 }
 
+/// A job that was taken back, and its payload.
+pub(crate) type TakenBack = (u64, Vec<u8>);
+
 /// The parent's end.
 #[derive(Debug)]
 pub(crate) struct ParentEnd {
@@ -122,7 +125,7 @@ impl ParentEnd {
 
     /// Takes back the requests from the `keep`-th in flight on that the worker has not claimed, with their payloads,
     /// oldest first. After this call they will not run here.
-    pub(crate) fn take_back(&mut self, keep: u32) -> Result<Vec<(u64, Vec<u8>)>, Violation> {
+    pub(crate) fn take_back(&mut self, keep: u32) -> Result<Vec<TakenBack>, Violation> {
         if keep >= self.in_flight() {
             return Ok(Vec::new());
         }
@@ -139,7 +142,7 @@ impl ParentEnd {
     }
 
     /// Undoes the newest publication, number `seq`. The slot and the payload lie in memory that only the parent writes.
-    fn reclaim(&mut self, seq: u32) -> (u64, Vec<u8>) {
+    fn reclaim(&mut self, seq: u32) -> TakenBack {
         let request = Request::read(seq, &self.memory, &self.layout);
         let len = usize::try_from(request.len).unwrap_or(0);
         self.data.free_newest();

@@ -7,7 +7,7 @@ use super::core::{Core, DEAD};
 use super::member::{Fate, InFlight, Process, Waiting};
 use super::policy::look_ahead;
 use crate::error::{DataError, JobError};
-use crate::link::NoRoom;
+use crate::link::{NoRoom, TakenBack};
 
 impl Core {
     /// Hands out what can be handed out.
@@ -32,7 +32,7 @@ impl Core {
     /// The member for the next job: an idle one, the most recently used first, since its memory is warm; else the one
     /// with the fewest jobs, if that is not too many.
     fn choose(&self) -> Option<usize> {
-        let limit = u32::try_from(look_ahead(self.mean)).unwrap_or(1);
+        let limit = look_ahead(self.mean);
         let candidates = self.members.iter().enumerate().filter_map(|(slot, m)| Some((slot, m.process.as_ref()?)));
         candidates
             .filter(|(_, p)| p.takes_jobs() && p.link.in_flight() < limit)
@@ -107,7 +107,7 @@ impl Process {
     }
 
     /// Joins payloads that came back with their jobs, the newest ones in flight.
-    pub(super) fn reunite(&mut self, payloads: Vec<(u64, Vec<u8>)>) -> Vec<Waiting> {
+    pub(super) fn reunite(&mut self, payloads: Vec<TakenBack>) -> Vec<Waiting> {
         let first = self.in_flight.len().saturating_sub(payloads.len());
         let jobs = self.in_flight.drain(first..);
         jobs.zip(payloads).map(|(job, (_, payload))| Waiting { cell: job.cell, target: job.target, payload }).collect()

@@ -16,7 +16,7 @@ use super::cell::{Cell, Facts, Raw};
 use super::policy::average;
 use crate::codec::Panic;
 use crate::error::{Cancelled, DataError, Death, DidRun, HowItEnded, JobError, Panicked, Phase};
-use crate::link::{Frame, Kind, ParentEnd};
+use crate::link::{Frame, Kind, ParentEnd, TakenBack};
 use crate::start::Capture;
 use crate::sys::{Child, Exit, monotonic_nanos, oom_kills, signal_name};
 
@@ -187,7 +187,7 @@ impl Process {
 
     /// After its death, with its responses drained: the outcomes of the jobs that die with it. What remains in
     /// `in_flight`, with the payloads returned, was never started.
-    pub(super) fn dies(&mut self, exit: Exit, stderr: &[String], outcomes: &mut Vec<Outcome>) -> Vec<(u64, Vec<u8>)> {
+    pub(super) fn dies(&mut self, exit: Exit, stderr: &[String], outcomes: &mut Vec<Outcome>) -> Vec<TakenBack> {
         let damaged = matches!(self.fate, Some(Fate::Damaged(_)));
         let checked = if damaged { None } else { self.unstarted() };
         let (running, payloads) = checked.unwrap_or((self.in_flight.len(), Vec::new()));
@@ -200,7 +200,7 @@ impl Process {
     }
 
     /// How many jobs had been claimed (0 or 1), and the payloads of the rest; `None` if the link is damaged.
-    fn unstarted(&mut self) -> Option<(usize, Vec<(u64, Vec<u8>)>)> {
+    fn unstarted(&mut self) -> Option<(usize, Vec<TakenBack>)> {
         let taken = self.link.was_running().and_then(|running| Ok((running, self.link.take_back(u32::from(running))?)));
         match taken {
             Ok((running, payloads)) => Some((usize::from(running), payloads)),

@@ -2,6 +2,7 @@
 //! fit, says that it is ready.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -45,10 +46,10 @@ pub(crate) fn become_worker(token: (i32, u64), stdout_aside: bool, serve: fn(Set
 fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
     let (hello, [requests, responses, doorbell, lifeline]) =
         Hello::receive(&socket).map_err(|e| (WorkerExit::ParentGone, format!("no handshake from the parent: {e}")))?;
-    if let Err(error) = arm_lifeline(lifeline) {
-        if error.kind() == std::io::ErrorKind::BrokenPipe || !arm_parent_death_signal(hello.parent) {
-            return Err((WorkerExit::ParentGone, format!("the parent is gone: {error}")));
-        }
+    if let Err(error) = arm_lifeline(lifeline)
+        && (error.kind() == ErrorKind::BrokenPipe || !arm_parent_death_signal(hello.parent))
+    {
+        return Err((WorkerExit::ParentGone, format!("the parent is gone: {error}")));
     }
     rename(&hello.worker);
     let checked = check(&hello, nonce).and_then(|registry| {
