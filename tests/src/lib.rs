@@ -11,6 +11,6 @@ mod watchdog;
 pub use alone::alone;
 pub use busy::{Busy, busy};
 pub use leaks::Leaks;
-pub use process::{children_of, kill, process_gone};
+pub use process::{children_of, kill, process_gone, try_kill};
 pub use wait::wait_until;
 pub use watchdog::{Watchdog, watchdog, watchdog_after};

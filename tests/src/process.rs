@@ -77,11 +77,18 @@ pub fn process_gone(pid: u32) -> bool {
 /// # Panics
 /// If the signal cannot be sent, because the process is gone for example; and for pids that mean a group.
 pub fn kill(pid: u32, signal: i32) {
+    assert!(try_kill(pid, signal), "signal {signal} to {pid}: {}", io::Error::last_os_error());
+}
+
+/// As [`kill`], for a process that may be gone already: false then.
+///
+/// # Panics
+/// For pids that mean a group.
+pub fn try_kill(pid: u32, signal: i32) -> bool {
     let target = libc::pid_t::try_from(pid).expect("a pid fits into a pid_t");
     assert!(target > 1, "{pid} is no single process of a test");
     // SAFETY: kill(2) takes two integers by value and touches no memory of ours.
-    let result = unsafe { libc::kill(target, signal) };
-    assert_eq!(result, 0, "signal {signal} to {pid}: {}", io::Error::last_os_error());
+    unsafe { libc::kill(target, signal) == 0 }
 }
 
 /// Has the kernel kill the child when the thread that starts it ends, however it ends.

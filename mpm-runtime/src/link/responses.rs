@@ -4,6 +4,7 @@ use super::bell;
 use super::layout::{Layout, PAGE};
 use super::memory::Memory;
 use super::sync::Ordering;
+use crate::sys::fault_point;
 
 /// What a frame says. The link gives the numbers no meaning beyond being known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +100,12 @@ impl Writer {
         self.copy(memory, layout, 0, &frame.to_bytes());
         self.copy(memory, layout, HEADER as u64, inline);
         self.tail += (HEADER + inline.len().next_multiple_of(GRAIN as usize)) as u64;
+        fault_point("written");
         // Release pairs with the parent's Acquire in `Reader::next`: the bytes come before the position.
         memory.worker_page().tail.0.store(self.tail, Ordering::Release);
+        fault_point("published");
         bell::ring_parent(memory);
+        fault_point("rung");
         self.tail
     }
 

@@ -16,7 +16,7 @@ use super::requests::Request;
 use super::responses::{Frame, Kind, Writer};
 use super::segment::{Incoming, Outgoing};
 use super::sync::Ordering;
-use crate::sys::{Socket, monotonic_nanos, usable_cpus};
+use crate::sys::{Socket, fault_point, monotonic_nanos, usable_cpus};
 
 /// How many times the worker looks for work before it sleeps, where another CPU can bring some meanwhile: a few
 /// microseconds, about what a sleep and a wake-up cost.
@@ -76,6 +76,7 @@ impl WorkerEnd {
             }
             let stop = || self.memory.parent_page().stop.0.load(Ordering::Relaxed) != 0;
             if stop() {
+                fault_point("stopping");
                 return Ok(None);
             }
             let ready = || {
@@ -90,6 +91,7 @@ impl WorkerEnd {
             return Err(Corrupt(format!("request {} stands where {} was claimed", request.seq, self.next)));
         }
         self.next = self.next.wrapping_add(1);
+        fault_point("claimed");
         Ok(Some(request))
     }
 
@@ -153,6 +155,7 @@ impl<'a> Answer<'a> {
             bell::wait(self.memory, self.spins, || Writer::taken(self.memory, until));
             self.outgoing.release();
             segment = self.outgoing.put(self.socket, payload)?;
+            fault_point("segment-sent");
         }
         let inline = if large { &[] } else { payload };
         bell::wait(self.memory, self.spins, || self.writer.fits(self.memory, self.layout, inline.len()));

@@ -30,8 +30,9 @@ pub(super) fn after_failed_start(kind: FailedStart, failures: u32, alive: usize)
     if alive == 0 && (kind == FailedStart::Lasting || failures >= LIMIT) {
         return AfterFailedStart::GiveUp;
     }
-    let doublings = failures.saturating_sub(1).min(16);
-    AfterFailedStart::RetryAfter(FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT))
+    // The first may be chance, somebody's kill for instance: it costs no time.
+    let wait = failures.checked_sub(2).map_or(Duration::ZERO, |doublings| FIRST_WAIT.saturating_mul(1 << doublings.min(16)));
+    AfterFailedStart::RetryAfter(wait.min(LONGEST_WAIT))
 }
 
 /// How many jobs a member may have at once, given how long jobs take on average, in nanoseconds; `None` before the first
@@ -66,14 +67,14 @@ mod tests {
     fn a_pool_without_workers_gives_up_at_the_limit_and_one_with_workers_goes_on() {
         let wait = |ms| AfterFailedStart::RetryAfter(Duration::from_millis(ms));
         let table = [
-            (FailedStart::Passing, 1, 0, wait(50)),
-            (FailedStart::Passing, 2, 0, wait(100)),
-            (FailedStart::Passing, 4, 0, wait(400)),
+            (FailedStart::Passing, 1, 0, wait(0)),
+            (FailedStart::Passing, 2, 0, wait(50)),
+            (FailedStart::Passing, 4, 0, wait(200)),
             (FailedStart::Passing, 5, 0, AfterFailedStart::GiveUp),
-            (FailedStart::Passing, 5, 1, wait(800)),
+            (FailedStart::Passing, 5, 1, wait(400)),
             (FailedStart::Passing, 1000, 1, wait(5000)),
             (FailedStart::Lasting, 1, 0, AfterFailedStart::GiveUp),
-            (FailedStart::Lasting, 1, 1, wait(50)),
+            (FailedStart::Lasting, 2, 1, wait(50)),
         ];
         for (kind, failures, alive, expected) in table {
             assert_eq!(after_failed_start(kind, failures, alive), expected, "{kind:?} {failures} {alive}");

@@ -140,8 +140,12 @@ impl Supervisor {
                 }
             }
             Ok(Some(Reply::Refused(reason))) => process.refused = Some(reason),
-            // The other end is closed, or speaks no protocol of ours: its exit or its deadline will tell more.
-            Err(error) => process.refused = Some(format!("its handshake cannot be read: {error}")),
+            // It speaks no protocol of ours.
+            Err(error) if error.kind() == io::ErrorKind::Other => {
+                process.kill(Fate::Unready(format!("sent a handshake that cannot be read: {error}")));
+            }
+            // The other end is closed: its exit, or its deadline, will tell more.
+            Err(_) => {}
         }
         self.poller.forget(&process.link);
     }

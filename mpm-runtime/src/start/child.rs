@@ -11,8 +11,8 @@ use crate::error::WorkerExit;
 use crate::link::WorkerEnd;
 use crate::registry::Registry;
 use crate::sys::{
-    Socket, adopt_stdout, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now, finish, ignore_interrupt, rename,
-    socket_from_raw,
+    Socket, adopt_stdout, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now, fault_point, finish,
+    ignore_interrupt, rename, socket_from_raw,
 };
 
 /// What the worker loop gets.
@@ -34,6 +34,7 @@ pub(crate) fn become_worker(token: (i32, u64), stdout_aside: bool, serve: fn(Set
         adopt_stdout();
     }
     ignore_interrupt();
+    fault_point("started");
     match set_up(socket, nonce) {
         Ok(setup) => finish(serve(setup).code()),
         Err((exit, reason)) => {
@@ -51,6 +52,7 @@ fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
     {
         return Err((WorkerExit::ParentGone, format!("the parent is gone: {error}")));
     }
+    fault_point("greeted");
     rename(&hello.worker);
     let checked = check(&hello, nonce).and_then(|registry| {
         let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
@@ -64,6 +66,7 @@ fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
     let sent = reply.send(&socket);
     let (link, registry) = result?;
     sent.map_err(|e| (WorkerExit::ParentGone, format!("the parent does not listen: {e}")))?;
+    fault_point("ready");
     Ok(Setup { link, registry, worker: hello.worker })
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Phase, WorkerExit};
 use crate::link::{Answer, Corrupt, Kind, Request, WorkerEnd};
 use crate::registry::{Registration, Registry};
 use crate::start::Setup;
-use crate::sys::monotonic_nanos;
+use crate::sys::{fault_point, monotonic_nanos};
 
 /// Runs jobs until the parent says stop.
 pub(crate) fn serve(setup: Setup) -> WorkerExit {
@@ -35,7 +35,9 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &m
     let registration = registry.get(request.target).ok_or_else(|| Corrupt(format!("there is no target {}", request.target)))?;
     let (arguments, answer) = link.open_request(request).map_err(|e| Corrupt(format!("the arguments cannot be read: {e}")))?;
     let notes = answer.notes();
+    fault_point("opened");
     notes.phase(Phase::Decoding as u32);
+    fault_point("decoding");
     let mut job = Job { answer, started, answered: false };
     let ended = catch_unwind(AssertUnwindSafe(|| job.call(registration, arguments, scratch)));
     if !job.answered {
@@ -50,6 +52,7 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &m
         sent.map_err(|e| Corrupt(format!("an answer cannot be sent: {e}")))?;
     }
     notes.phase(Phase::Claimed as u32);
+    fault_point("answered");
     link.close_request(request);
     Ok(())
 }
@@ -66,7 +69,15 @@ impl Job<'_> {
         let notes = self.answer.notes();
         let mut failed = None;
         let mut deliver = |bytes: &[u8]| failed = self.send(Kind::Value, bytes).err().map(|e| format!("send the result: {e}"));
-        (registration.call)(&mut Call::new(arguments, scratch, &|phase| notes.phase(phase as u32), &mut deliver))?;
+        let enter = |phase: Phase| {
+            notes.phase(phase as u32);
+            fault_point(match phase {
+                Phase::Running => "running",
+                Phase::Encoding => "encoding",
+                _ => "sending",
+            });
+        };
+        (registration.call)(&mut Call::new(arguments, scratch, &enter, &mut deliver))?;
         Ok(failed)
     }
 
