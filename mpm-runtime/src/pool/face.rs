@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::builder::Builder;
 use super::cell::{Cell, Facts, Raw};
+use super::core::DEAD;
 use super::handle::JobHandle;
 use super::map::{Map, MapUnordered};
 use super::shared::Shared;
@@ -164,6 +165,8 @@ impl Pool {
             Err(reason) => {
                 let cell = Cell::new(self.shared.next_job(), F::NAME);
                 let error = DataError { job: cell.id, target: F::NAME, reason, in_worker: false };
+                // It was never in the queue, and must not be taken back from there.
+                cell.set_place(DEAD);
                 cell.finish(Raw::Failed(JobError::Encode(Box::new(error))), Facts { attempt: 1, ..Facts::default() });
                 Arc::new(cell)
             }
