@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::panic::{last_panic, note_panics};
+use super::panic::{forget_panics, last_panic, note_panics};
 use crate::codec::{Call, CodecError, panic_message};
 use crate::error::{Phase, WorkerExit};
 use crate::link::{Answer, Corrupt, Kind, Request, WorkerEnd};
@@ -36,6 +36,7 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &m
     let (arguments, answer) = link.open_request(request).map_err(|e| Corrupt(format!("the arguments cannot be read: {e}")))?;
     let notes = answer.notes();
     notes.phase(Phase::Decoding as u32);
+    forget_panics();
     let mut job = Job { answer, started, answered: false };
     let ended = catch_unwind(AssertUnwindSafe(|| job.call(registration, arguments, scratch)));
     if job.answered {
