@@ -128,7 +128,7 @@ impl Pool {
 
     /// Takes no more jobs, finishes those that it has, and returns when all worker processes are gone.
     pub fn join(&self) {
-        self.shared.end(None);
+        self.shared.end(None, None);
         self.wait_for_end();
     }
 
@@ -137,8 +137,7 @@ impl Pool {
     /// [`JobError::Cancelled`].
     pub fn shutdown(&self, grace: Duration) {
         let kill_at = Instant::now().checked_add(grace);
-        self.shared.with_core(|core| core.cancel_unstarted("the pool was shut down before it had started"));
-        self.shared.end(kill_at);
+        self.shared.end(kill_at, Some("the pool was shut down before it had started"));
         self.wait_for_end();
     }
 
