@@ -376,7 +376,7 @@ struct Count(Sender<()>);
 
 impl Wake for Count {
     fn wake(self: Arc<Self>) {
-        drop(self.0.send(()));
+        let _ = self.0.send(());
     }
 }
 
