@@ -2,15 +2,23 @@
 //! Nothing here knows mpm; the helpers look at processes from outside, as the system shows them.
 
 mod alone;
+mod block_on;
 mod busy;
+mod doomed;
+mod gate;
 mod leaks;
 mod process;
+mod system;
 mod wait;
 mod watchdog;
 
 pub use alone::alone;
+pub use block_on::block_on;
 pub use busy::{Busy, busy};
+pub use doomed::{Doomed, doomed, report};
+pub use gate::{Gate, wait_at};
 pub use leaks::Leaks;
 pub use process::{children_of, kill, process_gone, try_kill};
+pub use system::{AlarmStorm, block_signal, close_descriptor, close_descriptors_from, limit_descriptors, raise, write_to_null};
 pub use wait::wait_until;
 pub use watchdog::{Watchdog, watchdog, watchdog_after};

@@ -6,6 +6,7 @@
 //! | finished | `take`, once: the outcome goes to the handle |
 //! | taken | never |
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -65,7 +66,8 @@ pub(super) enum Watcher {
 impl Watcher {
     fn tell(self) {
         match self {
-            Self::Task(waker) => waker.wake(),
+            // A waker is the user's code. The thread that calls it has other jobs to end; the panic hook has told of it.
+            Self::Task(waker) => drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
             Self::List(list, index) => list.add(index),
         }
     }

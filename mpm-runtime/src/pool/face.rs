@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::builder::Builder;
 use super::cell::{Cell, Facts, Raw};
+use super::core::DEAD;
 use super::handle::JobHandle;
 use super::map::{Map, MapUnordered};
 use super::shared::Shared;
@@ -127,7 +128,7 @@ impl Pool {
 
     /// Takes no more jobs, finishes those that it has, and returns when all worker processes are gone.
     pub fn join(&self) {
-        self.shared.end(None);
+        self.shared.end(None, None);
         self.wait_for_end();
     }
 
@@ -136,8 +137,7 @@ impl Pool {
     /// [`JobError::Cancelled`].
     pub fn shutdown(&self, grace: Duration) {
         let kill_at = Instant::now().checked_add(grace);
-        self.shared.with_core(|core| core.cancel_unstarted("the pool was shut down before it had started"));
-        self.shared.end(kill_at);
+        self.shared.end(kill_at, Some("the pool was shut down before it had started"));
         self.wait_for_end();
     }
 
@@ -164,6 +164,8 @@ impl Pool {
             Err(reason) => {
                 let cell = Cell::new(self.shared.next_job(), F::NAME);
                 let error = DataError { job: cell.id, target: F::NAME, reason, in_worker: false };
+                // It was never in the queue, and must not be taken back from there.
+                cell.set_place(DEAD);
                 cell.finish(Raw::Failed(JobError::Encode(Box::new(error))), Facts { attempt: 1, ..Facts::default() });
                 Arc::new(cell)
             }

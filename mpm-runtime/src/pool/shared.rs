@@ -168,9 +168,13 @@ impl Shared {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// Asks the pool to end, or to hurry if it is ending already.
-    pub(super) fn end(&self, kill_at: Option<Instant>) {
+    /// Asks the pool to end, or to hurry if it is ending already. With `cancel`, for that reason, jobs that have not started
+    /// are taken back: in one step with the closing, so that those who wait for room do not fill the place.
+    pub(super) fn end(&self, kill_at: Option<Instant>, cancel: Option<&'static str>) {
         self.with_core(|core| {
+            if let Some(reason) = cancel {
+                core.cancel_unstarted(reason);
+            }
             let before = core.ending.and_then(|ending| ending.kill_at);
             let kill_at = [before, kill_at].into_iter().flatten().min();
             core.ending = Some(Ending { kill_at });

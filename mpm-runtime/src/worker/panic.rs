@@ -34,6 +34,12 @@ fn note(info: &PanicHookInfo<'_>, jobs: ThreadId, wanted: bool) {
     }
 }
 
+/// Forgets what was noted: a job that unwinds without the hook (`resume_unwind`) shall not get the place of an earlier
+/// panic, which was caught.
+pub(super) fn forget_panics() {
+    drop(LAST.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
 /// The panic whose message is `message`, with what was noted of it.
 pub(super) fn last_panic(message: String) -> Panic {
     let noted = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();

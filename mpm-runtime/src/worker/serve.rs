@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::panic::{last_panic, note_panics};
+use super::panic::{forget_panics, last_panic, note_panics};
 use crate::codec::{Call, CodecError, panic_message};
 use crate::error::{Phase, WorkerExit};
 use crate::link::{Answer, Corrupt, Kind, Request, WorkerEnd};
@@ -37,10 +37,14 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &m
     let notes = answer.notes();
     fault_point("opened");
     notes.phase(Phase::Decoding as u32);
+    forget_panics();
     fault_point("decoding");
     let mut job = Job { answer, started, answered: false };
     let ended = catch_unwind(AssertUnwindSafe(|| job.call(registration, arguments, scratch)));
-    if !job.answered {
+    if job.answered {
+        // The value is on its way: a panic in the drop of an argument or of the result changes nothing.
+        ended.map_or_else(discard, drop);
+    } else {
         notes.phase(Phase::Sending as u32);
         let sent = match ended {
             // The result could not be put into shared memory: it counts as one that cannot travel.
@@ -90,9 +94,16 @@ impl Job<'_> {
 
     fn panicked(&mut self, payload: Box<dyn Any + Send>) -> std::io::Result<()> {
         let panic = last_panic(panic_message(&*payload));
-        // A payload may panic once more in its drop; that must not end the worker.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        discard(payload);
         let text = postcard::to_stdvec(&panic).map_err(std::io::Error::other)?;
         self.send(Kind::Panicked, &text)
+    }
+}
+
+/// Drops the payload of a panic, which may panic once more; that must not end the worker. The payload of that panic is
+/// kept for ever instead, since its drop may do the same.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(another);
     }
 }

@@ -1,0 +1,122 @@
+//! What a hostile job or a strange caller does to its own process: signals, wild writes, closed descriptors, limits,
+//! timers. Each call is safe for the caller's memory, or ends the process.
+
+#![expect(unsafe_code, reason = "these calls have no safe form in std")]
+
+use std::hint::black_box;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[track_caller]
+fn check(what: &str, result: libc::c_int) {
+    assert_eq!(result, 0, "{what}: {}", io::Error::last_os_error());
+}
+
+/// Sends a signal to the calling thread.
+///
+/// # Panics
+/// If there is no such signal.
+pub fn raise(signal: i32) {
+    // SAFETY: raise(3) takes a number by value and touches no memory of ours.
+    check("raise", unsafe { libc::raise(signal) });
+}
+
+/// Lets the C library write through a null pointer, as a broken library would: the process ends by SIGSEGV.
+pub fn write_to_null() {
+    let nowhere: *mut libc::c_void = black_box(ptr::null_mut());
+    // SAFETY: none; the page at null is never mapped for a user's process (mmap_min_addr), so the store inside the C library
+    // faults and the process ends there. The pointer is opaque to the compiler.
+    unsafe { libc::memset(nowhere, 1, black_box(64)) };
+}
+
+/// Closes every descriptor from `first` on, whoever owns it.
+///
+/// # Panics
+/// If the system refuses.
+pub fn close_descriptors_from(first: u32) {
+    // SAFETY: close_range(2) takes numbers. Owners of these descriptors get EBADF from then on, which a job that does this asks for.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    assert_eq!(result, 0, "close_range: {}", io::Error::last_os_error());
+}
+
+/// Closes one descriptor, whoever owns it.
+///
+/// # Panics
+/// If it is not open.
+pub fn close_descriptor(number: i32) {
+    // SAFETY: as in `close_descriptors_from`.
+    check("close", unsafe { libc::close(number) });
+}
+
+/// Lets this process have at most `number` descriptors, and its children too.
+///
+/// # Panics
+/// If the system refuses.
+pub fn limit_descriptors(number: u64) {
+    let limit = libc::rlimit { rlim_cur: number, rlim_max: number };
+    // SAFETY: setrlimit(2) reads the live structure that it is given.
+    check("setrlimit", unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) });
+}
+
+/// Blocks a signal in the calling thread.
+///
+/// # Panics
+/// If the system refuses.
+pub fn block_signal(signal: i32) {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset(3) writes the whole set that it is given.
+    check("sigemptyset", unsafe { libc::sigemptyset(set.as_mut_ptr()) });
+    // SAFETY: the set is initialised.
+    check("sigaddset", unsafe { libc::sigaddset(set.as_mut_ptr(), signal) });
+    // SAFETY: the set is initialised; a null old set is allowed (pthread_sigmask(3)).
+    check("pthread_sigmask", unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut()) });
+}
+
+static ALARMS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn count_alarm(_: libc::c_int) {
+    ALARMS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Interrupts the system calls of this process all the time, until it is dropped.
+#[derive(Debug)]
+#[must_use = "the storm ends when this is dropped"]
+pub struct AlarmStorm(());
+
+impl AlarmStorm {
+    /// Begins to send SIGALRM to this process every so many microseconds, with a handler that restarts no system call.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn every_micros(period: u32) -> AlarmStorm {
+        // SAFETY: all-zero is a valid sigaction: no flags, so no SA_RESTART, and an empty mask.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        let handler: extern "C" fn(libc::c_int) = count_alarm;
+        action.sa_sigaction = handler as libc::sighandler_t;
+        // SAFETY: the structure is initialised; the handler only adds to an atomic, which is safe in a signal context
+        // (signal-safety(7)).
+        check("sigaction", unsafe { libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()) });
+        set_timer(period);
+        AlarmStorm(())
+    }
+
+    /// How many alarms have been handled so far.
+    pub fn count(&self) -> u64 {
+        ALARMS.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for AlarmStorm {
+    fn drop(&mut self) {
+        set_timer(0);
+    }
+}
+
+fn set_timer(micros: u32) {
+    let period = libc::timeval { tv_sec: 0, tv_usec: micros.into() };
+    let timer = libc::itimerval { it_interval: period, it_value: period };
+    // SAFETY: setitimer(2) reads the live structure; a null old value is allowed.
+    check("setitimer", unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) });
+}
