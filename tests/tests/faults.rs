@@ -13,11 +13,17 @@ use std::path::Path;
 use mpm::{DidRun, JobError, Phase, Pool, worker};
 use mpm_tests::{alone, children_of, kill, watchdog};
 
-/// Appends a line for each run and gives the number back with `extra` bytes.
+/// Appends a line for each run and gives the number's bytes back with `extra` bytes behind them.
 #[worker]
-fn run_once(marks: &Path, number: u32, extra: usize) -> (u32, Vec<u8>) {
+fn run_once(marks: &Path, number: u32, extra: usize) -> Vec<u8> {
     mark(marks, number);
-    (number, vec![7; extra])
+    answer(number, extra)
+}
+
+fn answer(number: u32, extra: usize) -> Vec<u8> {
+    let mut answer = number.to_le_bytes().to_vec();
+    answer.resize(4 + extra, 7);
+    answer
 }
 
 /// As `run_once`, with a result that travels as one run of bytes.
@@ -82,7 +88,7 @@ fn dies_at(step: &str, expected: Expected, large: bool) {
         outcomes.extend(jobs.into_iter().map(|job| job.wait().map(|back| assert!(back == bytes))));
     } else {
         let jobs: Vec<_> = (0..10).map(|n| pool.submit(run_once::job(&marks, n, 10)).unwrap()).collect();
-        outcomes.extend(jobs.into_iter().zip(0..).map(|(job, n)| job.wait().map(|back| assert_eq!(back, (n, vec![7; 10])))));
+        outcomes.extend(jobs.into_iter().zip(0..).map(|(job, n)| job.wait().map(|back| assert_eq!(back, answer(n, 10)))));
     }
     pool.join();
     assert!(!latch.exists(), "no worker came by {step}");
@@ -163,8 +169,8 @@ fn random_kills_under_load_leave_every_job_exactly_one_outcome() {
             let first = next - 39;
             for (job, number) in batch.into_iter().zip(first..) {
                 match job.wait() {
-                    Ok((back, _)) => {
-                        assert_eq!(back, number);
+                    Ok(back) => {
+                        assert_eq!(back[..4], number.to_le_bytes());
                         values += 1;
                     }
                     Err(JobError::Died(death)) => {
@@ -203,7 +209,7 @@ fn a_killed_idle_worker_costs_nothing() {
         let job = pool.submit(run_once::job(&marks, number, 0)).unwrap();
         mpm::wait_all(std::slice::from_ref(&job));
         let pid = job.report().pid.unwrap();
-        assert_eq!(job.wait().unwrap().0, number);
+        assert_eq!(job.wait().unwrap(), answer(number, 0));
         kill(pid, libc::SIGKILL);
     }
 }
