@@ -48,7 +48,8 @@ pub(crate) fn wake_worker(memory: &impl Memory) {
     let bell = &memory.worker_page().bell.0;
     // Pairs with the fence in `wait`.
     fence(Ordering::SeqCst);
-    if bell.load(Ordering::Relaxed) == ASLEEP {
+    // Anything but AWAKE: should a job have written over the bell, one call too many is the lesser harm.
+    if bell.load(Ordering::Relaxed) != AWAKE {
         bell.store(AWAKE, Ordering::Relaxed);
         memory.wake();
     }
