@@ -34,7 +34,6 @@ pub(crate) enum Kind {
     NotInitialised,
     Setting,
     Registry,
-    Start,
     Closed,
     Full,
     Failed,
@@ -75,12 +74,6 @@ impl Error {
         self.0.kind == Kind::Registry
     }
 
-    /// A worker process could not be started, or ended before it was ready.
-    #[must_use]
-    pub fn is_start(&self) -> bool {
-        self.0.kind == Kind::Start
-    }
-
     /// The pool takes no more jobs: it was joined, shut down or killed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -97,6 +90,12 @@ impl Error {
     #[must_use]
     pub fn is_failed(&self) -> bool {
         self.0.kind == Kind::Failed
+    }
+
+    /// The system refused what the pool needs: threads, descriptors, memory.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.0.kind == Kind::System
     }
 
     /// A job ended badly; the source is the [`JobError`].

@@ -71,7 +71,12 @@ impl Shared {
         let outcomes = std::mem::take(&mut core.outcomes);
         let freed = std::mem::take(&mut core.freed);
         let ended = core.ended;
+        // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
+        let wake_supervisor = core.ending.is_some() && !ended && (freed || !outcomes.is_empty());
         drop(core);
+        if wake_supervisor {
+            self.doorbell.ring();
+        }
         if freed || ended {
             self.room.notify_all();
         }

@@ -122,7 +122,7 @@ impl Supervisor {
                 process.child = Some(child);
             }
             Err(error) => {
-                let error = Error::new(Kind::Start, format!("start worker {}", process.worker)).because(error);
+                let error = Error::new(Kind::System, format!("start worker {}", process.worker)).because(error);
                 vacate(core, slot);
                 self.start_failed(core, slot, FailedStart::Passing, &error);
             }
@@ -155,6 +155,11 @@ impl Supervisor {
         let Core { members, outcomes, mean, .. } = core;
         let Some(process) = members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
         let Some(exit) = process.child.as_mut().and_then(crate::sys::Child::try_reap) else { return };
+        if matches!(process.state, State::Starting { .. })
+            && let Ok(Some(Reply::Refused(reason))) = read_reply(process.link.socket())
+        {
+            process.refused = Some(reason);
+        }
         // What it sent before its death counts: a result that is there wins over the death.
         process.drain(outcomes, mean);
         let stderr = process.capture.finish();
@@ -216,9 +221,9 @@ impl Supervisor {
             registry: self.shared.registry,
         };
         let oom_kills_before = oom_kills();
-        let failed = |what: String| move |e: io::Error| Error::new(Kind::Start, what).because(e);
+        let failed = |what: String| move |e: io::Error| Error::new(Kind::System, what).because(e);
         let (link, capture, launch) =
-            prepare(&offer).map_err(|e| Error::new(Kind::Start, format!("start worker {worker}")).because(e))?;
+            prepare(&offer).map_err(|e| Error::new(Kind::System, format!("start worker {worker}")).because(e))?;
         self.last_incarnation += 1;
         let incarnation = self.last_incarnation;
         let shared = Arc::clone(&self.shared);
@@ -251,7 +256,7 @@ fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>) 
         (None, Some(Fate::Unready(reason))) => format!("worker {worker} (pid {pid}) {reason}"),
         _ => format!("worker {worker} (pid {pid}) {} before it did a job", how(exit)),
     };
-    Error::new(Kind::Start, reason).with_stderr(stderr)
+    Error::new(Kind::System, reason).with_stderr(stderr)
 }
 
 fn vacate(core: &mut Core, slot: usize) {

@@ -153,7 +153,7 @@ impl Mapping {
         // SAFETY: `check` has shown that `at` lies inside the mapping.
         let from = unsafe { self.start.as_ptr().add(at) };
         // SAFETY: the range is mapped for as long as `self` is borrowed. No one writes it meanwhile: this side mapped
-        // it for reading, and the parent reuses a request's bytes only after its response (link/request.rs).
+        // it for reading, and the parent reuses a request's bytes only after its response (link/requests.rs).
         unsafe { std::slice::from_raw_parts(from, len) }
     }
 

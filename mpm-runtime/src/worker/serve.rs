@@ -45,7 +45,7 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &m
         // The value is on its way: a panic in the drop of an argument or of the result changes nothing.
         ended.map_or_else(discard, drop);
     } else {
-        notes.phase(Phase::Sending as u32);
+        // The phase stays what it was: it tells whether the job ran, should this process die now.
         let sent = match ended {
             // The result could not be put into shared memory: it counts as one that cannot travel.
             Ok(Ok(failed)) => job.send(Kind::BadResult, failed.unwrap_or_default().as_bytes()),
