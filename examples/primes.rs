@@ -10,7 +10,7 @@ fn count_primes(n: u64) -> u64 {
 }
 
 fn is_prime(n: u64) -> bool {
-    (2..n).take_while(|d| d * d <= n).all(|d| n % d != 0)
+    (2..n).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d))
 }
 // ANCHOR_END: target
 
