@@ -51,8 +51,8 @@ fn main() -> mpm::Result<()> {
     }
 
     // ANCHOR: cancel
-    let running = pool.submit(nap::job(200))?;
-    let waiting = pool.submit(nap::job(200))?;
+    let running = pool.submit(nap::job(500))?;
+    let waiting = pool.submit(nap::job(500))?;
     if waiting.cancel()
         && let Err(error) = waiting.wait()
     {

@@ -36,11 +36,15 @@ fn main() -> mpm::Result<()> {
     // ANCHOR_END: as_completed
 
     // ANCHOR: timeout
-    let mut job = pool.submit(nap::job(300))?;
-    if job.wait_timeout(Duration::from_millis(1)).is_none() {
-        println!("not yet; the job goes on");
-    }
-    println!("slept for {} ms", job.wait()?);
+    let mut job = pool.submit(nap::job(500))?;
+    let milliseconds = match job.wait_timeout(Duration::from_millis(1)) {
+        Some(outcome) => outcome?,
+        None => {
+            println!("not yet; the job goes on");
+            job.wait()?
+        }
+    };
+    println!("slept for {milliseconds} ms");
     // ANCHOR_END: timeout
     Ok(())
 }

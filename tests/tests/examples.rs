@@ -1,0 +1,218 @@
+//! The example programs as a user runs them: they print what the book says, and `checksums` keeps its contract. The big
+//! comparison of `checksums` with `sha256sum` is `.ci/checksums`.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use mpm_tests::{children_of, kill, wait_until, watchdog};
+
+/// SHA-256 of nothing, and of `abc`.
+const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+/// An example program. Cargo builds them next to the tests.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().expect("a test knows its own file");
+    let folder = test.parent().and_then(Path::parent).expect("tests lie two folders deep");
+    let program = folder.join("examples").join(name);
+    assert!(
+        program.exists(),
+        "{} is not there: `cargo test --workspace` builds it, or `cargo build --examples`",
+        program.display()
+    );
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).env_remove("RUST_BACKTRACE");
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("the example starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What the book says that an example prints: the example's name, and the first lines of its standard output.
+fn quotes() -> Vec<(String, String)> {
+    let mut quotes: Vec<(String, String)> = Vec::new();
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../book/src");
+    for entry in fs::read_dir(book).expect("the book is there") {
+        let path = entry.expect("a page").path();
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let mut quoting = false;
+        for line in fs::read_to_string(&path).expect("a page is text").lines() {
+            if let Some(name) = line.strip_prefix("$ cargo run --release --example ") {
+                quotes.push((name.to_owned(), String::new()));
+                quoting = true;
+            } else if line.starts_with("```") {
+                quoting = false;
+            } else if quoting && let Some((_, quote)) = quotes.last_mut() {
+                quote.push_str(line);
+                quote.push('\n');
+            }
+        }
+    }
+    quotes.retain(|(_, quote)| !quote.is_empty());
+    quotes
+}
+
+/// Numbers and spans of time differ from run to run, and so does the kernel's mind about core dumps.
+fn without_numbers(text: &str) -> String {
+    let mut plain = String::new();
+    let text = text.replace(" (core dumped)", "");
+    let mut rest = text.as_str();
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        plain.push_str(&rest[..start]);
+        plain.push('0');
+        rest = rest[start..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        for unit in ["ns", "µs", "ms", "s"] {
+            match rest.strip_prefix(unit) {
+                Some(after) if !after.starts_with(char::is_alphanumeric) => {
+                    rest = after;
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
+    plain + rest
+}
+
+#[test]
+fn the_examples_print_what_the_book_quotes() {
+    let _guard = watchdog();
+    let quotes = quotes();
+    assert!(quotes.len() >= 6, "only {quotes:?} found in the book");
+    for (name, quote) in quotes {
+        let output = run(&mut example(&name));
+        let printed = text(&output.stdout);
+        assert!(output.status.success(), "{name} ended with {}: {}", output.status, text(&output.stderr));
+        assert!(
+            without_numbers(&printed).starts_with(&without_numbers(&quote)),
+            "{name} does not print what the book quotes:\n{quote}\nbut:\n{printed}"
+        );
+    }
+}
+
+fn checksums(arguments: &[&Path]) -> Output {
+    run(example("checksums").args(arguments))
+}
+
+#[test]
+fn checksums_prints_regular_files_in_the_order_of_their_paths() {
+    let _guard = watchdog();
+    let tree = tempfile::tempdir().expect("a folder");
+    let name = |bytes: &[u8]| tree.path().join(std::ffi::OsStr::from_bytes(bytes));
+    for folder in ["a", "a.b", "a-b", "empty"] {
+        fs::create_dir(tree.path().join(folder)).expect("a folder");
+    }
+    let names: [&[u8]; 8] = [b"a-b/x", b"a.b/x", b"a/x", b"back\\slash", b"line\nfeed", b"plain", b"r\r", b"z\xff"];
+    for file in names {
+        fs::write(name(file), if file == b"plain" { "abc" } else { "" }).expect("a file");
+    }
+    symlink("plain", name(b"link")).expect("a link");
+    symlink("a", name(b"link to folder")).expect("a link");
+    assert!(Command::new("mkfifo").arg(name(b"pipe")).status().expect("mkfifo runs").success());
+
+    let output = checksums(&[tree.path()]);
+    let mut expected = Vec::new();
+    for (file, escaped, sum) in [
+        (names[0], "", NOTHING),
+        (names[1], "", NOTHING),
+        (names[2], "", NOTHING),
+        (b"back\\\\slash", "\\", NOTHING),
+        (b"line\\nfeed", "\\", NOTHING),
+        (names[5], "", ABC),
+        (b"r\\r", "\\", NOTHING),
+        (names[7], "", NOTHING),
+    ] {
+        expected.extend_from_slice(format!("{escaped}{sum}  {}/", tree.path().display()).as_bytes());
+        expected.extend_from_slice(file);
+        expected.push(b'\n');
+    }
+    assert_eq!(text(&output.stdout), text(&expected));
+    assert_eq!(output.stdout, expected);
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+
+    let one = checksums(&[&name(b"plain")]);
+    assert_eq!(text(&one.stdout), format!("{ABC}  {}/plain\n", tree.path().display()));
+}
+
+#[test]
+fn checksums_tells_misuse_from_trouble() {
+    let _guard = watchdog();
+    let arguments = |list: &[&'static str]| -> Vec<&Path> { list.iter().map(|text| Path::new(*text)).collect() };
+    for misuse in [&["--workers"][..], &["--workers", "0"], &["--workers=x"], &["--workers", "5000"], &["--what"], &["a", "b"]] {
+        let output = checksums(&arguments(misuse));
+        assert_eq!(output.status.code(), Some(2), "{misuse:?}");
+        assert!(text(&output.stderr).contains("usage: "), "{misuse:?}: {}", text(&output.stderr));
+    }
+    let help = checksums(&arguments(&["--help"]));
+    assert_eq!(help.status.code(), Some(0));
+    assert!(text(&help.stdout).starts_with("usage: checksums [--workers N] [--help] [PATH]\n"));
+
+    for nothing in ["no such folder", "/dev/null", "--"] {
+        let output = checksums(&arguments(&["--workers", "1", "--", nothing]));
+        assert_eq!(output.status.code(), Some(1), "{nothing}");
+        let complaint = text(&output.stderr);
+        assert!(complaint.starts_with(&format!("checksums: {nothing}: ")) && complaint.lines().count() == 1, "{complaint}");
+    }
+}
+
+#[test]
+fn checksums_ends_quietly_when_nobody_reads() {
+    let _guard = watchdog();
+    let tree = tempfile::tempdir().expect("a folder");
+    fs::write(tree.path().join("file"), "abc").expect("a file");
+    let mut command = example("checksums");
+    let mut child = command.arg(tree.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+}
+
+/// The worker of `parent` that has `file` open.
+fn reader_of(parent: &Child, file: &Path) -> Option<u32> {
+    children_of(parent.id()).into_iter().find(|pid| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|target| target == file)
+    })
+}
+
+#[test]
+fn a_worker_that_dies_with_a_file_costs_checksums_that_file() {
+    let _guard = watchdog();
+    let tree = tempfile::tempdir().expect("a folder");
+    for file in ["a", "c"] {
+        fs::write(tree.path().join(file), "abc").expect("a file");
+    }
+    // Large enough that nobody is ever done with it, and not a byte on the disk.
+    let huge: PathBuf = tree.path().canonicalize().expect("it is there").join("b");
+    fs::File::create(&huge).and_then(|file| file.set_len(1 << 42)).expect("a sparse file");
+
+    let mut command = example("checksums");
+    command.args(["--workers", "1"]).arg(tree.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut worker = None;
+    wait_until("a worker reads the huge file", || {
+        worker = reader_of(&child, &huge);
+        worker.is_some()
+    });
+    kill(worker.expect("seen a moment ago"), libc::SIGKILL);
+
+    let (mut printed, mut complaint) = (String::new(), String::new());
+    child.stdout.take().expect("a pipe").read_to_string(&mut printed).expect("text");
+    child.stderr.take().expect("a pipe").read_to_string(&mut complaint).expect("text");
+    let tree = tree.path().display();
+    assert_eq!(printed, format!("{ABC}  {tree}/a\n{ABC}  {tree}/c\n"));
+    assert!(complaint.starts_with(&format!("checksums: {tree}/b: worker checksums-0 (pid ")), "{complaint}");
+    assert!(complaint.contains("was killed by SIGKILL while running job 2 "), "{complaint}");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+}
