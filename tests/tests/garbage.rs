@@ -53,13 +53,13 @@ fn scribble(seed: u64, zeros: bool) {
 
 #[worker]
 fn scribble_and_return(seed: u64) -> u64 {
-    scribble(seed, seed % 3 == 0);
+    scribble(seed, seed.is_multiple_of(3));
     seed
 }
 
 #[worker]
 fn scribble_and_exit(seed: u64) {
-    scribble(seed, seed % 3 == 0);
+    scribble(seed, seed.is_multiple_of(3));
     std::process::exit(0);
 }
 

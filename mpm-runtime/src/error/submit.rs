@@ -17,7 +17,9 @@ pub(crate) enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full(capacity) => write!(f, "the queue is full: as many jobs wait as it holds ({capacity}); submit() waits for room"),
+            Self::Full(capacity) => {
+                write!(f, "the queue is full: as many jobs wait as it holds ({capacity}); submit() waits for room")
+            }
             Self::Closed => f.write_str("the pool takes no more jobs: it was joined, shut down or killed"),
             Self::Failed(reason) => write!(f, "the pool failed: {reason}"),
             Self::Unknown(reason) => f.write_str(reason),
