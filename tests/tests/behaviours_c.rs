@@ -38,7 +38,7 @@ fn c53_try_submit_on_a_full_queue_gives_the_job_back() {
         jobs.extend((0..6).map(|_| pool.try_submit(pass::job(&path)).unwrap()));
         let refused = pool.try_submit(pass::job(&path)).unwrap_err();
         assert!(refused.is_full() && !refused.is_closed() && !refused.is_failed() && !refused.is_unknown_target());
-        assert!(refused.to_string().contains("6 jobs wait already"), "{refused}");
+        assert!(refused.to_string().contains("as many jobs wait as it holds (6)"), "{refused}");
         let back = refused.into_job();
         assert!(jobs.pop().unwrap().cancel(), "makes room");
         jobs.push(pool.try_submit(back).unwrap());
