@@ -73,3 +73,8 @@ pub mod __private {
     pub use crate::init::enter_test;
     pub use crate::registry::{DuplicateTarget, Index, Registration, Registry, UnknownTarget};
 }
+
+/// Runs the programs in the README as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
