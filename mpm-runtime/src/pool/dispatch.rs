@@ -1,6 +1,7 @@
 //! Handing jobs to members: idle ones first, then as far ahead as job times make it useful; and taking jobs back from a
 //! busy member when another has nothing to do.
 
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
 use std::sync::Arc;
 
 use super::core::{Core, DEAD};
@@ -59,6 +60,12 @@ impl Core {
             Err(NoRoom::Full) => {
                 self.requeue(vec![job]);
                 false
+            }
+            // The worker is dying, or a job has closed its socket. This job was never there, so another one can have it.
+            Err(NoRoom::Failed(error)) if matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected) => {
+                process.kill(Fate::Unready("closed its control socket".to_owned()));
+                self.requeue(vec![job]);
+                true
             }
             Err(NoRoom::Failed(error)) => {
                 let reason = format!("{} bytes of arguments cannot be put into shared memory: {error}", job.payload.len());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle as Thread};
+use std::thread::{self, JoinHandle as Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::builder::Builder;
@@ -44,6 +44,7 @@ use crate::registry::{Job, Target};
 pub struct Pool {
     shared: Arc<Shared>,
     supervisor: Mutex<Option<Thread<()>>>,
+    supervisor_id: ThreadId,
 }
 
 impl Pool {
@@ -61,7 +62,8 @@ impl Pool {
     }
 
     pub(super) fn from_parts(shared: Arc<Shared>, supervisor: Thread<()>) -> Self {
-        Self { shared, supervisor: Mutex::new(Some(supervisor)) }
+        let supervisor_id = supervisor.thread().id();
+        Self { shared, supervisor: Mutex::new(Some(supervisor)), supervisor_id }
     }
 
     /// Hands in a job and returns at once with its handle; waits only while the queue is full.
@@ -148,10 +150,12 @@ impl Pool {
     }
 
     fn wait_for_end(&self) {
+        // The supervisor itself is here when a waker that it called ends the pool: it cannot wait for its own end.
+        if thread::current().id() == self.supervisor_id {
+            return;
+        }
         let supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
         match supervisor {
-            // The supervisor itself is here when a waker that it called drops the pool: it cannot wait for its own end.
-            Some(thread) if thread.thread().id() == thread::current().id() => {}
             Some(thread) => drop(thread.join()),
             None => self.shared.wait_ended(),
         }

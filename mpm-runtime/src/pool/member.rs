@@ -64,7 +64,7 @@ pub(super) enum State {
 pub(super) enum Fate {
     /// It wrote what no worker writes: nothing that it says is believed any more.
     Damaged(String),
-    /// It was not ready in time.
+    /// It was not ready in time, or can get no more jobs. What its link says is right all the same.
     Unready(String),
     /// It had to end with the pool. The text says what becomes of a job that it ran.
     Ended(&'static str),
@@ -248,7 +248,8 @@ impl Process {
     /// Whether the kernel's out-of-memory killer was it: a SIGKILL that the pool did not send, while the kernel counted
     /// one more such kill.
     fn out_of_memory(&self, exit: Exit) -> Option<bool> {
-        if exit.signal != Some(9) || self.fate.is_some() {
+        // An unready one may have been dying already.
+        if exit.signal != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_))) {
             return Some(false);
         }
         Some(oom_kills()? > self.oom_kills_before?)

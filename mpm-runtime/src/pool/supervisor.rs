@@ -140,12 +140,10 @@ impl Supervisor {
                 }
             }
             Ok(Some(Reply::Refused(reason))) => process.refused = Some(reason),
-            // It speaks no protocol of ours.
-            Err(error) if error.kind() == io::ErrorKind::Other => {
-                process.kill(Fate::Unready(format!("sent a handshake that cannot be read: {error}")));
-            }
-            // The other end is closed: its exit, or its deadline, will tell more.
-            Err(_) => {}
+            // The other end is closed: its exit, which comes now, tells why. That is no refusal, after which no other
+            // worker would be tried.
+            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {}
+            Err(error) => process.kill(Fate::Unready(format!("sent a handshake that cannot be read: {error}"))),
         }
         self.poller.forget(&process.link);
     }

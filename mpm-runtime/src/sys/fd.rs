@@ -29,9 +29,10 @@ impl Doorbell {
         Self(unsafe { EventFd::from_owned_fd(fd) })
     }
 
-    /// Makes the other side's poll return. A full counter means that it is readable already.
-    pub(crate) fn ring(&self) {
-        let _ = self.0.write(1);
+    /// Makes the other side's poll return. False when this is no doorbell any more: somebody has closed the descriptor.
+    pub(crate) fn ring(&self) -> bool {
+        // EAGAIN means a full counter (eventfd(2)): it is readable already.
+        matches!(self.0.write(1), Ok(_) | Err(Errno::EAGAIN))
     }
 
     /// Forgets all rings so far.
