@@ -91,17 +91,6 @@ pub fn try_kill(pid: u32, signal: i32) -> bool {
     unsafe { libc::kill(target, signal) == 0 }
 }
 
-/// Sends a signal to one process, which may be gone already; whether it was there.
-///
-/// # Panics
-/// For pids that mean a group.
-pub fn try_kill(pid: u32, signal: i32) -> bool {
-    let target = libc::pid_t::try_from(pid).expect("a pid fits into a pid_t");
-    assert!(target > 1, "{pid} is no single process of a test");
-    // SAFETY: as in `kill`.
-    unsafe { libc::kill(target, signal) == 0 }
-}
-
 /// Has the kernel kill the child when the thread that starts it ends, however it ends.
 pub(crate) fn die_with_parent(command: &mut Command) -> &mut Command {
     let tie = || {
