@@ -1,7 +1,8 @@
 //! First figures: mpm beside procspawn and an in-process thread pool, on the same work, interleaved in one run.
 //!
-//! `cargo run --release --manifest-path benches/Cargo.toml [ROUNDS]` prints, for each measure, the median over the rounds
-//! (7 by default) with the smallest and largest, and the ratio to the thread pool.
+//! `cargo run --release --manifest-path benches/Cargo.toml [ROUNDS [NAME]]` prints, for each measure, the median over
+//! the rounds (7 by default) with the smallest and largest, and the ratio to the thread pool; with NAME, only contestants
+//! whose name has it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -147,8 +148,10 @@ fn main() {
     mpm::init();
     procspawn::init();
     let rounds: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(7);
-    let contestants: [(&str, fn(&'static str) -> Vec<Found>); 3] =
-        [("mpm", by_mpm), ("procspawn 1.0", by_procspawn), ("threads: rayon", by_threads)];
+    let only = std::env::args().nth(2).unwrap_or_default();
+    let mut contestants: Vec<(&str, fn(&'static str) -> Vec<Found>)> =
+        vec![("mpm", by_mpm), ("procspawn 1.0", by_procspawn), ("threads: rayon", by_threads)];
+    contestants.retain(|(who, _)| who.contains(&only));
     let mut table: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
