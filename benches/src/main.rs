@@ -38,6 +38,9 @@ fn expected() -> u64 {
 /// One measured value: the measure, who, and the unit's number.
 type Found = (&'static str, &'static str, f64);
 
+/// A name, and what runs all its measures.
+type Contestant = (&'static str, fn(&'static str) -> Vec<Found>);
+
 /// Times `ROUND_TRIPS` calls one after the other: p50 and p99 in microseconds.
 fn round_trips(who: &'static str, mut call: impl FnMut(u32) -> u32) -> Vec<Found> {
     for i in 0..1000 {
@@ -149,8 +152,7 @@ fn main() {
     procspawn::init();
     let rounds: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(7);
     let only = std::env::args().nth(2).unwrap_or_default();
-    let mut contestants: Vec<(&str, fn(&'static str) -> Vec<Found>)> =
-        vec![("mpm", by_mpm), ("procspawn 1.0", by_procspawn), ("threads: rayon", by_threads)];
+    let mut contestants: Vec<Contestant> = vec![("mpm", by_mpm), ("procspawn 1.0", by_procspawn), ("threads: rayon", by_threads)];
     contestants.retain(|(who, _)| who.contains(&only));
     let mut table: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
     for round in 0..rounds {
