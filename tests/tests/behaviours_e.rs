@@ -2,6 +2,8 @@
 //!
 //! Longer than 300 lines, because a group of behaviours is read as a whole.
 
+#![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
+
 #[path = "behaviours/jobs.rs"]
 mod jobs;
 
@@ -17,8 +19,11 @@ use mpm_tests::{Gate, alone, children_of, kill, process_gone, try_kill, wait_unt
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tempfile::TempDir;
 
+/// An exit code, or a signal's number and name.
+type Expected = Result<i32, (i32, &'static str)>;
+
 /// Every way, what the parent must see of it, and what the worker's last lines must tell.
-const WAYS: [(Way, Result<i32, (i32, &str)>, &str); 11] = [
+const WAYS: [(Way, Expected, &str); 11] = [
     (Way::NullWrite, Err((libc::SIGSEGV, "SIGSEGV")), "about to die: NullWrite"),
     (Way::Segfault, Err((libc::SIGSEGV, "SIGSEGV")), "about to die: Segfault"),
     (Way::Abort, Err((libc::SIGABRT, "SIGABRT")), "about to die: Abort"),
@@ -33,7 +38,7 @@ const WAYS: [(Way, Result<i32, (i32, &str)>, &str); 11] = [
 ];
 
 #[track_caller]
-fn check_how(death: &Death, expected: Result<i32, (i32, &str)>) {
+fn check_how(death: &Death, expected: Expected) {
     match (&death.how, expected) {
         (HowItEnded::Exited(code), Ok(expected)) => assert_eq!(*code, expected),
         (HowItEnded::Signal { number, name, .. }, Err(expected)) => assert_eq!((*number, name.as_str()), expected),

@@ -2,6 +2,8 @@
 //!
 //! Longer than 300 lines, because a group of behaviours is read as a whole.
 
+#![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
+
 #[path = "behaviours/jobs.rs"]
 mod jobs;
 
@@ -63,6 +65,7 @@ fn k155_outer_workers_still_own_pools_at_the_end() {
     }
 }
 
+#[expect(clippy::zombie_processes, reason = "a job that leaves its children behind is what is tested")]
 /// Starts a process that lives long and returns its id; another one starts its child from a shell.
 #[worker]
 fn starts_others() -> Vec<u32> {

@@ -1,6 +1,8 @@
 //! Behaviours, group L: what a pool leaves behind, and what it takes while it lives. With the settings that group A asks
 //! of a pool: environment, directory, sizes, threads.
 
+#![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
+
 #[path = "behaviours/jobs.rs"]
 mod jobs;
 

@@ -118,7 +118,8 @@ mod caught {
         let why = "#[expect(unsafe_code, reason = \"system calls\")]\nmod futex;";
         let excused = [file(futex, bare), file("mpm-runtime/src/sys/mod.rs", why)];
         assert!(unsafe_reasons(&excused).is_empty());
-        one(&unsafe_reasons(&[file("tests/src/process.rs", "fn f() {}")]), &["no `unsafe` any more"]);
+        let system = file("tests/src/system.rs", "#![expect(unsafe_code, reason = \"system calls\")]\nfn f() { unsafe { g() } }");
+        one(&unsafe_reasons(&[file("tests/src/process.rs", "fn f() {}"), system]), &["no `unsafe` any more"]);
         one(&unsafe_reasons(&[file("mpm-runtime/src/link/mod.rs", "")]), &["link/memory.rs", "does not exist"]);
     }
 }
