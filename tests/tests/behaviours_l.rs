@@ -149,7 +149,7 @@ fn l164_a_killed_owner_leaves_nothing_in_the_file_system() {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries
             .map(|entry| entry.file_name().display().to_string())
-            .filter(|name| name.contains("mpm") && !name.contains("alone"))
+            .filter(|name| name.starts_with("mpm") && !name.contains("alone"))
             .collect()
     };
     let folders = ["/dev/shm", "/tmp", "/run", "/var/tmp"];
