@@ -2,6 +2,8 @@
 //!
 //! Longer than 300 lines, because a group of behaviours is read as a whole.
 
+#![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
+
 #[path = "behaviours/jobs.rs"]
 mod jobs;
 

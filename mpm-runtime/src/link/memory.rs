@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::bell::ASLEEP;
 use super::layout::{Layout, ParentPage, WorkerPage};
 use crate::error::WorkerExit;
-use crate::sys::{Access, Doorbell, Mapping, Memfd, exit_now, futex_wait, futex_wake};
+use crate::sys::{Access, Doorbell, Mapping, Memfd, exit_now, futex_wait, futex_wake, say};
 
 /// What the protocol needs of its memory. Positions are offsets into the requests or responses memory.
 pub(crate) trait Memory {
@@ -121,7 +121,7 @@ impl Memory for SharedMemory {
         if self.doorbell.as_ref().is_some_and(|doorbell| !doorbell.ring()) {
             // A job has closed it, and the parent would sleep on. The end of this process wakes it; what was answered until
             // now, it takes in before it looks at the end.
-            eprintln!("mpm: worker ends: a job has closed the doorbell of its link");
+            say("mpm: worker ends: a job has closed the doorbell of its link");
             exit_now(WorkerExit::LinkDamaged.code());
         }
     }

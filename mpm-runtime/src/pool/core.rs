@@ -169,6 +169,7 @@ impl Core {
             self.freed = true;
             self.drop_from_queue(cell);
             self.give_up(Arc::clone(cell), error);
+            self.forget_dead();
             return true;
         }
         let Some(taken) = self.take_back_from(cell) else { return false };
@@ -189,6 +190,13 @@ impl Core {
         let index = if self.queue.get(guess).is_some_and(here) { Some(guess) } else { self.queue.iter().position(here) };
         if let Some(job) = index.and_then(|index| self.queue.get_mut(index)) {
             job.payload = Vec::new();
+        }
+    }
+
+    /// Removes entries of cancelled jobs once they are most of the queue, so that it stays in proportion to what waits.
+    fn forget_dead(&mut self) {
+        if self.queue.len() > 2 * self.waiting + 64 {
+            self.queue.retain(|job| job.cell.place() != DEAD);
         }
     }
 

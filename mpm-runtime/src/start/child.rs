@@ -12,7 +12,7 @@ use crate::link::WorkerEnd;
 use crate::registry::Registry;
 use crate::sys::{
     Socket, adopt_stdout, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now, fault_point, finish,
-    ignore_interrupt, rename, socket_from_raw,
+    ignore_interrupt, rename, say, socket_from_raw,
 };
 
 /// What the worker loop gets.
@@ -27,7 +27,7 @@ pub(crate) struct Setup {
 pub(crate) fn become_worker(token: (i32, u64), stdout_aside: bool, serve: fn(Setup) -> WorkerExit) -> ! {
     let (number, nonce) = token;
     let Some(socket) = socket_from_raw(number) else {
-        eprintln!("mpm: this command line belongs to a worker process; it is used once, by the program that made it");
+        say("mpm: this command line belongs to a worker process; it is used once, by the program that made it");
         exit_now(WorkerExit::TokenSpent.code());
     };
     if stdout_aside {
@@ -38,7 +38,7 @@ pub(crate) fn become_worker(token: (i32, u64), stdout_aside: bool, serve: fn(Set
     match set_up(socket, nonce) {
         Ok(setup) => finish(serve(setup).code()),
         Err((exit, reason)) => {
-            eprintln!("mpm: worker not started: {reason}");
+            say(&format!("mpm: worker not started: {reason}"));
             exit_now(exit.code());
         }
     }

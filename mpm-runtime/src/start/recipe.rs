@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
 
 use crate::error::{Error, Kind, Result, WorkerExit};
-use crate::sys::exit_now;
+use crate::sys::{exit_now, say};
 
 const PREFIX: &str = "mpm-worker:";
 /// The descriptor at which a started worker finds its control socket.
@@ -38,7 +38,7 @@ pub(crate) fn install_recipe(recipe: Recipe) {
 pub(crate) fn recipe() -> Result<&'static Recipe> {
     if RECIPE.get().is_none() && token_in_arguments().is_some() {
         // This process was started as a worker and is running the program a second time instead: end it here.
-        eprintln!("mpm: this process was started as a worker, but main() did not call mpm::init() first; it ends");
+        say("mpm: this process was started as a worker, but main() did not call mpm::init() first; it ends");
         exit_now(WorkerExit::TokenSpent.code());
     }
     RECIPE.get().ok_or_else(|| {

@@ -80,6 +80,12 @@ pub(crate) fn read_available(fd: impl AsFd, into: &mut [u8]) -> Option<usize> {
     }
 }
 
+/// Writes a line to standard error. Unlike `eprintln!` it does not panic where nobody reads any more: the pipe of a worker
+/// whose parent is gone is such a place, and its end shall keep its exit code.
+pub(crate) fn say(line: &str) {
+    write_all(STDERR, format!("{line}\n").as_bytes());
+}
+
 /// Writes everything, blocking; an error ends the attempt, since there is nobody left to tell.
 pub(crate) fn write_all(fd: impl AsFd, mut bytes: &[u8]) {
     while !bytes.is_empty() {

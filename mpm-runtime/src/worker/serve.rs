@@ -9,7 +9,7 @@ use crate::error::{Phase, WorkerExit};
 use crate::link::{Answer, Corrupt, Kind, Request, WorkerEnd};
 use crate::registry::{Registration, Registry};
 use crate::start::Setup;
-use crate::sys::{fault_point, monotonic_nanos};
+use crate::sys::{fault_point, monotonic_nanos, say};
 
 /// Runs jobs until the parent says stop.
 pub(crate) fn serve(setup: Setup) -> WorkerExit {
@@ -23,7 +23,7 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
             Err(corrupt) => Err(corrupt),
         };
         if let Err(corrupt) = done {
-            eprintln!("mpm: worker {worker} ends: its link is damaged: {corrupt}");
+            say(&format!("mpm: worker {worker} ends: its link is damaged: {corrupt}"));
             return WorkerExit::LinkDamaged;
         }
     }
