@@ -239,7 +239,7 @@ fn a25_sizes() {
     let _guard = watchdog();
     for builder in [Pool::builder().workers(0), Pool::builder().workers(usize::MAX), Pool::builder().queue(0)] {
         let error = builder.build().unwrap_err();
-        assert!(error.is_setting() && !error.is_start(), "{error}");
+        assert!(error.is_setting() && !error.is_system(), "{error}");
     }
     let error = Pool::builder().workers(0).build().unwrap_err().to_string();
     assert!(error.contains("workers(0)"), "{error}");
