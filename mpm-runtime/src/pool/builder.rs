@@ -14,6 +14,9 @@ use crate::registry::Registry;
 use crate::start::recipe;
 use crate::sys::usable_cpus;
 
+/// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The most workers that a pool may have.
 const MOST_WORKERS: usize = 4096;
 
@@ -27,6 +30,7 @@ const MOST_WORKERS: usize = 4096;
 /// | [`env`](Self::env) | this process's environment, as it is when a worker starts |
 /// | [`cwd`](Self::cwd) | this process's working directory, as it is when a worker starts |
 /// | [`grace`](Self::grace) | 2 seconds |
+/// | [`start_timeout`](Self::start_timeout) | 60 seconds |
 ///
 /// ```
 /// #[mpm::main]
@@ -45,7 +49,7 @@ pub struct Builder {
 impl Builder {
     pub(super) fn new() -> Self {
         let (name, workers, grace) = ("mpm".to_owned(), usable_cpus(), Duration::from_secs(2));
-        Self { settings: Settings { name, workers, queue: 1024, env: Vec::new(), cwd: None, grace } }
+        Self { settings: Settings { name, workers, queue: 1024, env: Vec::new(), cwd: None, grace, start_timeout: START_TIMEOUT } }
     }
 
     /// The pool's name. Its workers are called `name-0`, `name-1`, … in reports, messages and `ps`.
@@ -85,6 +89,13 @@ impl Builder {
     /// before they are killed.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
+        self
+    }
+
+    /// How long a new worker may take until it is ready for its first job. One that takes longer is killed, which counts
+    /// as a failed start.
+    pub fn start_timeout(mut self, time: Duration) -> Self {
+        self.settings.start_timeout = time;
         self
     }
 

@@ -27,6 +27,7 @@ pub(super) struct Settings {
     pub(super) env: Vec<(OsString, OsString)>,
     pub(super) cwd: Option<PathBuf>,
     pub(super) grace: Duration,
+    pub(super) start_timeout: Duration,
 }
 
 /// A start that has come to its end on the starting thread: the incarnation, and its process or why there is none.

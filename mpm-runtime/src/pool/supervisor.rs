@@ -7,16 +7,19 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::core::{Core, Ending};
 use super::ending;
 use super::member::{Fate, Process, State, how};
 use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
 use super::shared::{Shared, Started};
-use crate::error::{Error, Kind};
-use crate::start::{DEADLINE, Offer, Reply, Spawn, StartMethod, flush_stderr, prepare, read_reply, start_in_background};
+use crate::error::{Error, Kind, WorkerExit};
+use crate::start::{Offer, Reply, Spawn, StartMethod, flush_stderr, prepare, read_reply, start_in_background};
 use crate::sys::{Interest, Poller, block_all_signals, oom_kills};
+
+/// In place of a moment that the clock cannot name.
+const FAR: Duration = Duration::from_secs(1 << 30);
 
 /// Keys of the poller: the doorbell, then two for each incarnation.
 const DOORBELL: u64 = 0;
@@ -93,7 +96,7 @@ impl Supervisor {
             if key % 2 == 0 { self.bury(core, slot) } else { self.hear(core, slot) }
         }
         let now = Instant::now();
-        enforce_deadlines(core, now);
+        enforce_deadlines(core, now, self.shared.settings.start_timeout);
         if let Some(ending) = core.ending {
             ending::proceed(core, ending, now, self.shared.settings.grace);
         }
@@ -168,7 +171,8 @@ impl Supervisor {
         let error = failed_start(process, exit, stderr);
         let useful = killed_jobs || process.jobs_done > 0;
         let expected = matches!(process.fate, Some(Fate::Ended(_))) || matches!(process.state, State::Stopping { .. });
-        let kind = if process.refused.is_some() { FailedStart::Lasting } else { FailedStart::Passing };
+        let refused = process.refused.is_some() || exit.code == Some(WorkerExit::TokenSpent.code());
+        let kind = if refused { FailedStart::Lasting } else { FailedStart::Passing };
         core.requeue(unstarted);
         vacate(core, slot);
         if !useful && !expected {
@@ -230,7 +234,7 @@ impl Supervisor {
         member.process = Some(Process {
             incarnation,
             worker,
-            state: State::Starting { deadline: now + DEADLINE },
+            state: State::Starting { deadline: now.checked_add(settings.start_timeout).unwrap_or(now + FAR) },
             link,
             capture,
             child: None,
@@ -264,12 +268,12 @@ fn vacate(core: &mut Core, slot: usize) {
 }
 
 /// Kills what is overdue.
-fn enforce_deadlines(core: &mut Core, now: Instant) {
+fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Duration) {
     for process in core.processes_mut() {
         if process.deadline().is_some_and(|deadline| deadline <= now) {
             let fate = match process.state {
                 State::Starting { .. } => {
-                    Fate::Unready(format!("was not ready within {DEADLINE:?}; does main() begin with mpm::init()?"))
+                    Fate::Unready(format!("was not ready within {start_timeout:?}; does main() begin with mpm::init()?"))
                 }
                 _ => Fate::Ended("the pool ended and its worker did not; it may have run in part"),
             };

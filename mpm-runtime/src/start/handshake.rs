@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +10,6 @@ use crate::sys::Socket;
 
 /// Changes whenever the link or these messages change; both sides are the same file, so a difference means a mix-up.
 pub(crate) const PROTOCOL: u32 = 1;
-/// How long a worker may take to become ready: generous, since machines stall.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// The longest handshake message: a path, some names, a list of targets.
 const LONGEST: usize = 64 * 1024;
 

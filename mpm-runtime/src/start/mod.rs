@@ -12,7 +12,7 @@ mod starter;
 mod stderr;
 
 pub(crate) use child::{Setup, become_worker};
-pub(crate) use handshake::{DEADLINE, Reply, read_reply};
+pub(crate) use handshake::{Reply, read_reply};
 pub(crate) use launch::{Offer, Spawn, StartMethod, prepare};
 pub(crate) use recipe::{Recipe, install_recipe, recipe, token_in_arguments};
 pub(crate) use starter::start_in_background;
