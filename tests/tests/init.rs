@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use mpm::{Pool, Target, worker};
-use mpm_tests::{children_of, watchdog};
+use mpm_tests::{alone, children_of, watchdog};
 
 fn odd(way: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_odd")).env("ODD", way).args(arguments).output().unwrap()
@@ -19,12 +19,13 @@ fn text(output: &Output, code: i32) -> String {
 /// This test program has no `#[mpm::test]` and so never comes to `init`.
 #[test]
 fn a_pool_without_init_is_an_error_before_any_process_is_started() {
-    let _watchdog = watchdog();
-    let error = Pool::new().unwrap_err();
-    assert!(error.is_not_initialised());
-    let text = error.to_string();
-    assert!(["mpm::init()", "#[mpm::main]", "#[mpm::test]"].iter().all(|hint| text.contains(hint)), "{text}");
-    assert!(children_of(std::process::id()).is_empty());
+    alone("a_pool_without_init_is_an_error_before_any_process_is_started", || {
+        let error = Pool::new().unwrap_err();
+        assert!(error.is_not_initialised());
+        let text = error.to_string();
+        assert!(["mpm::init()", "#[mpm::main]", "#[mpm::test]"].iter().all(|hint| text.contains(hint)), "{text}");
+        assert!(children_of(std::process::id()).is_empty());
+    });
 }
 
 #[test]
