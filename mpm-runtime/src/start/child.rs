@@ -45,6 +45,8 @@ pub(crate) fn become_worker(token: (i32, u64), stdout_aside: bool, serve: fn(Set
 fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
     let (hello, [requests, responses, doorbell, lifeline]) =
         Hello::receive(&socket).map_err(|e| (WorkerExit::ParentGone, format!("no handshake from the parent: {e}")))?;
+    // One of them, not both: the signal comes when the parent's starting thread ends, before the last of its threads closes
+    // the lifeline, and a worker that is killed by it takes its end of the lifeline along. What it had started would stay.
     if let Err(error) = arm_lifeline(lifeline) {
         if error.kind() == std::io::ErrorKind::BrokenPipe || !arm_parent_death_signal(hello.parent) {
             return Err((WorkerExit::ParentGone, format!("the parent is gone: {error}")));
