@@ -20,7 +20,8 @@ use std::thread;
 use jobs::{double, pass, pid, pool_of, worker_counts};
 use mpm::{JobError, Pool, worker};
 use mpm_tests::{
-    AlarmStorm, Doomed, Gate, alone, block_signal, children_of, doomed, kill, process_gone, report, wait_at, wait_until, watchdog,
+    AlarmStorm, Doomed, Gate, alone, block_signal, children_of, doomed, kill, process_gone, report, try_kill, wait_at, wait_until,
+    watchdog,
 };
 use tempfile::TempDir;
 
@@ -187,6 +188,44 @@ fn k156_parent_sigkill_while_its_workers_are_stopped() {
         process.kill(libc::SIGKILL);
     });
     assert_eq!(status.signal(), Some(libc::SIGKILL));
+}
+
+#[worker]
+fn cuts_its_lifeline() {
+    mpm_tests::close_descriptors_from(3);
+    loop {
+        thread::park();
+    }
+}
+
+/// Ends a process that a failing test would leave behind for ever.
+struct EndsWithTest(u32);
+
+impl Drop for EndsWithTest {
+    fn drop(&mut self) {
+        try_kill(self.0, libc::SIGKILL);
+    }
+}
+
+#[mpm::test]
+fn k156_parent_sigkill_with_a_job_that_has_closed_every_descriptor() {
+    let _guard = watchdog();
+    let folder = TempDir::new().unwrap();
+    let name = "k156_parent_sigkill_with_a_job_that_has_closed_every_descriptor";
+    let mut process = doomed(name, folder.path(), |folder| {
+        let pool = pool_of(1);
+        let job = pool.submit(cuts_its_lifeline::job()).unwrap();
+        wait_until("the job runs", || job.report().pid.is_some());
+        let worker = job.report().pid.unwrap();
+        let descriptors = || fs::read_dir(format!("/proc/{worker}/fd")).unwrap().count();
+        wait_until("only the standard streams are left", || descriptors() == 3);
+        report(folder, &worker.to_string());
+        drop(job.wait());
+    });
+    let worker = EndsWithTest(process.wait_report().parse().unwrap());
+    process.kill(libc::SIGKILL);
+    process.wait();
+    wait_until("the worker is gone", || process_gone(worker.0));
 }
 
 #[mpm::test]

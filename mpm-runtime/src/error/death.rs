@@ -83,7 +83,7 @@ pub enum HowItEnded {
     },
     /// It exited with this code, 0 included: a job that exits has not returned.
     Exited(i32),
-    /// Nobody knows, because the program ignores `SIGCHLD` and the kernel then keeps no status.
+    /// Nobody knows: the program ignores `SIGCHLD`, or something else in it waits for all children.
     Unknown,
 }
 
@@ -100,7 +100,9 @@ impl fmt::Display for HowItEnded {
                     _ => Ok(()),
                 }
             }
-            Self::Unknown => f.write_str("ended, its status unknown because SIGCHLD is ignored"),
+            Self::Unknown => f.write_str(
+                "ended; its status is unknown, since this program ignores SIGCHLD or something else in it waits for all children",
+            ),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::bell::ASLEEP;
 use super::layout::{Layout, ParentPage, WorkerPage};
 use crate::error::WorkerExit;
-use crate::sys::{Access, Doorbell, Mapping, Memfd, exit_now, futex_wait, futex_wake, say};
+use crate::sys::{Access, Mapping, Memfd, Ringer, exit_now, futex_wait, futex_wake, say};
 
 /// What the protocol needs of its memory. Positions are offsets into the requests or responses memory.
 pub(crate) trait Memory {
@@ -24,12 +24,12 @@ pub(crate) trait Memory {
     fn ring(&self);
 }
 
-/// The real thing: two mappings, and in the worker the pool's doorbell.
+/// The real thing: two mappings, and in the worker its end of the pool's doorbell.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
     requests: Mapping,
     responses: Mapping,
-    doorbell: Option<Doorbell>,
+    ringer: Option<Ringer>,
 }
 
 /// The descriptors by which the worker gets at the memory.
@@ -54,7 +54,7 @@ impl SharedMemory {
         let this = Self {
             requests: Mapping::new(&requests, layout.requests_len(), Access::ReadWrite)?,
             responses: Mapping::new(&responses, layout.responses_len(), Access::ReadWrite)?,
-            doorbell: None,
+            ringer: None,
         };
         requests.seal(true)?;
         responses.seal(false)?;
@@ -63,11 +63,11 @@ impl SharedMemory {
     }
 
     /// Worker: maps what the parent made.
-    pub(crate) fn open(requests: OwnedFd, responses: OwnedFd, doorbell: OwnedFd, layout: &Layout) -> io::Result<Self> {
+    pub(crate) fn open(requests: OwnedFd, responses: OwnedFd, ringer: OwnedFd, layout: &Layout) -> io::Result<Self> {
         let this = Self {
             requests: Mapping::new(&Memfd::adopt(requests), layout.requests_len(), Access::Read)?,
             responses: Mapping::new(&Memfd::adopt(responses), layout.responses_len(), Access::ReadWrite)?,
-            doorbell: Some(Doorbell::from_fd(doorbell)),
+            ringer: Some(Ringer::from_fd(ringer)),
         };
         this.check()?;
         Ok(this)
@@ -110,7 +110,7 @@ impl Memory for SharedMemory {
     }
 
     fn sleep(&self) {
-        futex_wait(std::ptr::from_ref(&self.worker_page().bell.0).cast(), ASLEEP, None);
+        futex_wait(std::ptr::from_ref(&self.worker_page().bell.0).cast(), ASLEEP);
     }
 
     fn wake(&self) {
@@ -118,7 +118,7 @@ impl Memory for SharedMemory {
     }
 
     fn ring(&self) {
-        if self.doorbell.as_ref().is_some_and(|doorbell| !doorbell.ring()) {
+        if self.ringer.as_ref().is_some_and(|ringer| !ringer.ring()) {
             // A job has closed it, and the parent would sleep on. The end of this process wakes it; what was answered until
             // now, it takes in before it looks at the end.
             say("mpm: worker ends: a job has closed the doorbell of its link");

@@ -88,7 +88,7 @@ impl ParentEnd {
         self.published.wrapping_sub(self.finished)
     }
 
-    /// Whether the worker has started none of the requests in flight, or nothing is in flight. Only a snapshot.
+    /// How many of the requests in flight the worker has not claimed. Only a snapshot; 0 if it cannot be told.
     pub(crate) fn unclaimed(&self) -> u32 {
         self.claim().map_or(0, Claim::waiting)
     }
@@ -148,7 +148,7 @@ impl ParentEnd {
         self.data.free_newest();
         let payload = if self.in_segment.take_if(|user| *user == seq).is_some() {
             let payload = self.outgoing.copy(len);
-            self.outgoing.release();
+            self.outgoing.take_back();
             payload
         } else {
             let mut payload = vec![0; len];
@@ -158,8 +158,10 @@ impl ParentEnd {
         (request.job, payload)
     }
 
-    /// The next response, if there is one: the frame and its payload, for the oldest request in flight.
-    pub(crate) fn next_response(&mut self) -> Result<Option<(Frame, Vec<u8>)>, Violation> {
+    /// The next response, if there is one: the frame and its payload, for the oldest request in flight. A payload that
+    /// this process has no means to take over is an error of its own, no fault of the worker's; its segment is lost, and
+    /// the link good for nothing but what is in flight.
+    pub(crate) fn next_response(&mut self) -> Result<Option<(Frame, io::Result<Vec<u8>>)>, Violation> {
         let Some((frame, inline)) = self.reader.next(&self.memory, &self.layout).map_err(Violation)? else {
             return Ok(None);
         };
@@ -167,11 +169,15 @@ impl ParentEnd {
         if frame.seq != self.finished || claim.claimed == self.finished {
             return Err(Violation(format!("it answered request {} where {} was due", frame.seq, self.finished)));
         }
-        let payload = if frame.segment == 0 {
-            inline
-        } else {
-            self.large(&frame).map_err(|e| Violation(format!("its large response cannot be read: {e}")))?
+        let payload = match frame.segment {
+            0 => Ok(inline),
+            _ => self.large(&frame),
         };
+        if let Err(error) = &payload
+            && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::WouldBlock)
+        {
+            return Err(Violation(format!("its large response cannot be read: {error}")));
+        }
         self.reader.release(&self.memory, &frame);
         self.data.free_oldest();
         if self.in_segment.take_if(|user| *user == frame.seq).is_some() {

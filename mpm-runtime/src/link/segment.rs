@@ -14,8 +14,6 @@ const KEEP: usize = 64 * 1024 * 1024;
 /// Segments grow in steps of this, so that payloads of nearly one size share a segment.
 const STEP: usize = 1024 * 1024;
 
-/// How many descriptors of given-up segments may lie before the one that is due.
-const MOST_SKIPPED: usize = 64;
 /// `{ number: u32, 0: u32, capacity: u64 }`, with the descriptor beside it.
 const MESSAGE: usize = 16;
 
@@ -78,6 +76,12 @@ impl Outgoing {
         bytes
     }
 
+    /// The payload was taken back before the receiver looked at it. The segment stays, whatever its size: its descriptor
+    /// is on its way, and a second one would only lie behind it.
+    pub(crate) fn take_back(&mut self) {
+        self.busy = false;
+    }
+
     /// The receiver has finished with the payload.
     pub(crate) fn release(&mut self) {
         self.busy = false;
@@ -109,16 +113,19 @@ impl Incoming {
         Ok(&self.segment.insert(segment).mapping)
     }
 
-    /// Takes descriptors from the socket until that of segment `expected` comes. Earlier ones belong to payloads that
-    /// were taken back before they were looked at.
+    /// Takes the descriptor of segment `expected` from the socket. A side that waits passes over earlier ones: they
+    /// belong to payloads that were taken back before they were looked at. A side that does not is owed exactly one.
     fn receive(socket: &Socket, expected: u32, now: bool) -> io::Result<Segment> {
-        for _ in 0..MOST_SKIPPED {
+        loop {
             let segment = Self::receive_next(socket, now)?;
             if segment.number == expected {
                 return Ok(segment);
             }
+            if now {
+                let text = format!("segment {} came where {expected} was due", segment.number);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
         }
-        Err(io::Error::new(io::ErrorKind::InvalidData, format!("segment {expected} was named and never sent")))
     }
 
     fn receive_next(socket: &Socket, now: bool) -> io::Result<Segment> {

@@ -49,11 +49,11 @@ pub(crate) struct WorkerEnd {
 }
 
 impl WorkerEnd {
-    /// Takes the worker's end from the descriptors that the parent sent: requests, responses, doorbell.
-    pub(crate) fn open(socket: Socket, requests: OwnedFd, responses: OwnedFd, doorbell: OwnedFd) -> io::Result<Self> {
+    /// Takes the worker's end from the descriptors that the parent sent: requests, responses, its end of the doorbell.
+    pub(crate) fn open(socket: Socket, requests: OwnedFd, responses: OwnedFd, ringer: OwnedFd) -> io::Result<Self> {
         let layout = Layout::STANDARD;
         Ok(Self {
-            memory: SharedMemory::open(requests, responses, doorbell, &layout)?,
+            memory: SharedMemory::open(requests, responses, ringer, &layout)?,
             layout,
             socket,
             spins: if usable_cpus() > 1 { SPINS } else { 0 },

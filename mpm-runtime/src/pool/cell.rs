@@ -124,10 +124,10 @@ impl Cell {
     }
 
     /// Ends the job. The one function that does; the first caller wins and later ones change nothing.
-    pub(super) fn finish(&self, outcome: Raw, facts: Facts) -> bool {
+    pub(super) fn finish(&self, outcome: Raw, facts: Facts) {
         let mut state = self.lock();
         if state.finished {
-            return false;
+            return;
         }
         state.finished = true;
         state.outcome = Some(outcome);
@@ -136,7 +136,6 @@ impl Cell {
         drop(state);
         self.changed.notify_all();
         watchers.into_iter().for_each(Watcher::tell);
-        true
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -166,11 +165,16 @@ impl Cell {
             watcher.tell();
             return;
         }
-        // A task that moves between executors polls with a new waker: only its last one counts.
-        if matches!(watcher, Watcher::Task(_)) {
-            state.watchers.retain(|w| !matches!(w, Watcher::Task(_)));
-        }
+        // A task that moves between executors polls with a new waker: only its last one counts. The old one is dropped
+        // after the lock: that may run code of the user's.
+        let old = match &watcher {
+            Watcher::Task(_) => state.watchers.iter().position(|w| matches!(w, Watcher::Task(_))),
+            Watcher::List(..) => None,
+        };
+        let old = old.map(|index| state.watchers.swap_remove(index));
         state.watchers.push(watcher);
+        drop(state);
+        drop(old);
     }
 
     /// Forgets what was to be told to `list`.

@@ -1,5 +1,6 @@
 //! Waiting for several jobs at once, of one pool or of several.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -123,7 +124,7 @@ fn unwatch<R>(jobs: &[JobHandle<R>], list: &Arc<Finished>) {
 /// }
 /// ```
 pub fn as_completed<R>(jobs: impl IntoIterator<Item = JobHandle<R>>) -> AsCompleted<R> {
-    let mut this = AsCompleted { jobs: Vec::new(), list: Arc::default(), ended: Vec::new(), left: 0 };
+    let mut this = AsCompleted { jobs: HashMap::new(), next_index: 0, list: Arc::default(), ended: Vec::new() };
     jobs.into_iter().for_each(|job| {
         this.push(job);
     });
@@ -133,27 +134,27 @@ pub fn as_completed<R>(jobs: impl IntoIterator<Item = JobHandle<R>>) -> AsComple
 /// The iterator made by [`as_completed`].
 #[derive(Debug)]
 pub struct AsCompleted<R> {
-    jobs: Vec<Option<JobHandle<R>>>,
+    jobs: HashMap<usize, JobHandle<R>>,
+    next_index: usize,
     list: Arc<Finished>,
     /// Ended and not handed out yet, the next one last.
     ended: Vec<usize>,
-    left: usize,
 }
 
 impl<R> AsCompleted<R> {
     /// Adds one more job and returns its index.
     pub fn push(&mut self, job: JobHandle<R>) -> usize {
-        let index = self.jobs.len();
+        let index = self.next_index;
+        self.next_index += 1;
         job.cell.watch(Watcher::List(Arc::clone(&self.list), index));
-        self.jobs.push(Some(job));
-        self.left += 1;
+        self.jobs.insert(index, job);
         index
     }
 
     /// How many jobs have not been handed out yet.
     #[must_use]
     pub fn unfinished(&self) -> usize {
-        self.left
+        self.jobs.len()
     }
 
     /// As [`next`](Iterator::next), for at most `time`: `None` also when no further job has ended by then, which
@@ -163,7 +164,7 @@ impl<R> AsCompleted<R> {
     }
 
     fn advance(&mut self, until: Option<Instant>) -> Option<(usize, Result<R, JobError>)> {
-        if self.left == 0 {
+        if self.jobs.is_empty() {
             return None;
         }
         if self.ended.is_empty() {
@@ -171,8 +172,7 @@ impl<R> AsCompleted<R> {
             self.ended.reverse();
         }
         let index = self.ended.pop()?;
-        self.left -= 1;
-        let job = self.jobs.get_mut(index)?.take()?;
+        let job = self.jobs.remove(&index)?;
         Some((index, job.wait()))
     }
 }
@@ -185,6 +185,6 @@ impl<R> Iterator for AsCompleted<R> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.jobs.len(), Some(self.jobs.len()))
     }
 }

@@ -23,8 +23,10 @@ pub(super) struct Core {
     pub(super) last_job: u64,
     /// Mean run time of jobs in nanoseconds.
     pub(super) mean: Option<u64>,
-    /// Failed starts since a job was last done.
+    /// Failed starts in a row, since a worker was last ready.
     pub(super) failures: u32,
+    /// Workers in a row that died soon after they were ready, without a job in between.
+    pub(super) early_deaths: u32,
     /// Counts hand-overs, for "most recently used".
     pub(super) clock: u64,
     /// Why the pool has given up, if it has.
@@ -54,6 +56,7 @@ impl Core {
             last_job: 0,
             mean: None,
             failures: 0,
+            early_deaths: 0,
             clock: 0,
             failed: None,
             ending: None,
@@ -101,9 +104,29 @@ impl Core {
         self.members.iter_mut().filter_map(|m| m.process.as_mut()).for_each(|p| p.drain(outcomes, mean));
         let any = self.outcomes.len() > before;
         if any {
-            self.failures = 0;
+            self.early_deaths = 0;
+            self.retire_spent();
         }
         any
+    }
+
+    /// Tells workers to stop that can take no more jobs, and takes back what they have not claimed.
+    fn retire_spent(&mut self) {
+        let spent = self.members.iter_mut().filter_map(|m| m.process.as_mut()).filter(|p| p.spent && p.takes_jobs());
+        let back: Vec<_> = spent
+            .flat_map(|process| {
+                let back = process.take_back(0);
+                process.stop(None);
+                back
+            })
+            .collect();
+        self.requeue(back);
+    }
+
+    /// Whether empty slots are to be filled: a pool that has failed starts nothing; one that ends, only what its waiting
+    /// jobs need.
+    pub(super) fn wants_processes(&self) -> bool {
+        self.failed.is_none() && (self.ending.is_none() || self.waiting > 0)
     }
 
     /// Asks all members to ring the doorbell at their next response. False, and nothing is to be waited for, when one
@@ -138,7 +161,8 @@ impl Core {
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
         process.drain(&mut self.outcomes, &mut self.mean);
         if self.outcomes.len() > before {
-            self.failures = 0;
+            self.early_deaths = 0;
+            self.retire_spent();
             self.dispatch();
         }
     }

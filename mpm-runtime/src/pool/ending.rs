@@ -20,7 +20,7 @@ pub(super) fn proceed(core: &mut Core, Ending { kill_at }: Ending, now: Instant,
         core.kill_all("the pool was killed, or its grace was over, while the job ran; it may have run in part");
     } else if core.is_idle() {
         // Told to stop, a worker only has its exit hooks to run.
-        core.processes_mut().for_each(|p| p.stop(now + grace));
+        core.processes_mut().for_each(|p| p.stop(now.checked_add(grace)));
     }
 }
 

@@ -3,12 +3,13 @@
 //! | state of the process | entered | left |
 //! |---|---|---|
 //! | starting | `Supervisor::start` | its reply is read; or it dies, or its deadline passes: a failed start |
-//! | ready | its reply says so | it is told to stop; or it dies: its claimed job dies with it |
+//! | ready | its reply says so | it is told to stop; or it dies: its claimed job, if any, dies with it |
 //! | stopping | `stop` | it exits; at the deadline it is killed |
 //!
 //! Whatever the state, a process has at most one [`Fate`]: why the pool itself has killed it.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,9 +55,9 @@ pub(super) struct Member {
 
 #[derive(Debug)]
 pub(super) enum State {
-    Starting { deadline: Instant },
-    Ready,
-    Stopping { deadline: Instant },
+    Starting { deadline: Option<Instant> },
+    Ready { since: Instant },
+    Stopping { deadline: Option<Instant> },
 }
 
 /// Why the pool has killed a process.
@@ -90,6 +91,8 @@ pub(super) struct Process {
     pub(super) refused: Option<String>,
     /// When it last got a job; a counter, not a time.
     pub(super) last_used: u64,
+    /// It can answer, but no more than the jobs that it has claimed: it is to be told to stop.
+    pub(super) spent: bool,
     /// Threads that look for its responses by themselves just now: no doorbell is needed.
     pub(super) lookers: u32,
 }
@@ -101,7 +104,7 @@ impl Process {
 
     /// Whether it can be given a job.
     pub(super) fn takes_jobs(&self) -> bool {
-        matches!(self.state, State::Ready) && self.fate.is_none()
+        matches!(self.state, State::Ready { .. }) && self.fate.is_none()
     }
 
     /// Kills it and all that it started. Its end is seen and dealt with like any other.
@@ -112,8 +115,13 @@ impl Process {
         }
     }
 
+    /// Whether it takes jobs or will soon.
+    pub(super) fn is_promising(&self) -> bool {
+        self.fate.is_none() && !matches!(self.state, State::Stopping { .. })
+    }
+
     /// Tells it to end when it has nothing to do; from `deadline` on it is overdue.
-    pub(super) fn stop(&mut self, deadline: Instant) {
+    pub(super) fn stop(&mut self, deadline: Option<Instant>) {
         if !matches!(self.state, State::Stopping { .. }) {
             self.link.stop();
             self.state = State::Stopping { deadline };
@@ -123,7 +131,7 @@ impl Process {
     /// When it will be overdue, if it has to do something by a certain time.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Starting { deadline } | State::Stopping { deadline } if self.fate.is_none() => Some(deadline),
+            State::Starting { deadline } | State::Stopping { deadline } if self.fate.is_none() => deadline,
             _ => None,
         }
     }
@@ -142,6 +150,8 @@ impl Process {
                 Ok(None) => return,
                 Err(violation) => self.kill(Fate::Damaged(violation.to_string())),
                 Ok(Some((frame, payload))) => {
+                    // A segment that could not be taken over is lost to this link: the worker would name it again.
+                    self.spent |= payload.is_err();
                     // The link answers only what is in flight, so there is a job.
                     let Some(job) = self.in_flight.pop_front() else { return };
                     *mean = Some(average(*mean, frame.ran));
@@ -158,8 +168,15 @@ impl Process {
         Facts { worker: Some(Arc::clone(&self.worker)), pid: Some(self.pid()), attempt: 1, ran, total: None }
     }
 
-    fn open(&self, job: &InFlight, frame: &Frame, payload: Vec<u8>) -> Raw {
+    fn open(&self, job: &InFlight, frame: &Frame, payload: io::Result<Vec<u8>>) -> Raw {
         let data = |reason: String| Box::new(DataError { job: job.cell.id, target: job.cell.target, reason, in_worker: true });
+        let payload = match payload {
+            Ok(payload) => payload,
+            Err(error) => {
+                let reason = format!("its answer of {} bytes cannot be taken over, and is lost: {error}", frame.len);
+                return Raw::Failed(JobError::Decode(Box::new(DataError { in_worker: false, ..*data(reason) })));
+            }
+        };
         let text = |payload: &[u8]| String::from_utf8_lossy(payload).into_owned();
         Raw::Failed(match frame.kind {
             Kind::Value => return Raw::Value(payload),

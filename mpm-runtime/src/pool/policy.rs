@@ -18,20 +18,29 @@ pub(super) enum FailedStart {
     Passing,
     /// The worker itself refused; another one of the same program will refuse too.
     Lasting,
+    /// It was ready, and died without a job: by somebody's kill, or of itself; `early` if that was soon.
+    WasReady { early: bool },
 }
 
-/// Failed starts in a row, without a job done in between, after which a pool without a worker gives up.
+/// Failed starts in a row after which a pool without a worker gives up.
 const LIMIT: u32 = 5;
+/// Early deaths of ready workers in a row after which it does: more, since kills from outside look the same.
+const EARLY_LIMIT: u32 = 20;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// `failures` in a row, this one included; `alive` members are ready or busy.
-pub(super) fn after_failed_start(kind: FailedStart, failures: u32, alive: usize) -> AfterFailedStart {
-    if alive == 0 && (kind == FailedStart::Lasting || failures >= LIMIT) {
+/// `count` in a row, this one included; `promising` other members are ready, busy or starting.
+pub(super) fn after_failed_start(kind: FailedStart, count: u32, promising: usize) -> AfterFailedStart {
+    let hopeless = match kind {
+        FailedStart::Lasting => true,
+        FailedStart::Passing => count >= LIMIT,
+        FailedStart::WasReady { .. } => count >= EARLY_LIMIT,
+    };
+    if promising == 0 && hopeless {
         return AfterFailedStart::GiveUp;
     }
-    // The first may be chance, somebody's kill for instance: it costs no time.
-    let wait = failures.checked_sub(2).map_or(Duration::ZERO, |doublings| FIRST_WAIT.saturating_mul(1 << doublings.min(16)));
+    // The first may be chance: it costs no time.
+    let wait = count.checked_sub(2).map_or(Duration::ZERO, |doublings| FIRST_WAIT.saturating_mul(1 << doublings.min(16)));
     AfterFailedStart::RetryAfter(wait.min(LONGEST_WAIT))
 }
 
@@ -75,9 +84,14 @@ mod tests {
             (FailedStart::Passing, 1000, 1, wait(5000)),
             (FailedStart::Lasting, 1, 0, AfterFailedStart::GiveUp),
             (FailedStart::Lasting, 2, 1, wait(50)),
+            (FailedStart::WasReady { early: false }, 0, 0, wait(0)),
+            (FailedStart::WasReady { early: true }, 1, 0, wait(0)),
+            (FailedStart::WasReady { early: true }, 19, 0, wait(5000)),
+            (FailedStart::WasReady { early: true }, 20, 0, AfterFailedStart::GiveUp),
+            (FailedStart::WasReady { early: true }, 20, 1, wait(5000)),
         ];
-        for (kind, failures, alive, expected) in table {
-            assert_eq!(after_failed_start(kind, failures, alive), expected, "{kind:?} {failures} {alive}");
+        for (kind, count, promising, expected) in table {
+            assert_eq!(after_failed_start(kind, count, promising), expected, "{kind:?} {count} {promising}");
         }
     }
 

@@ -16,10 +16,10 @@ use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
 use super::shared::{Shared, Started};
 use crate::error::{Error, Kind, WorkerExit};
 use crate::start::{Offer, Reply, Spawn, StartMethod, flush_stderr, prepare, read_reply, start_in_background};
-use crate::sys::{Interest, Poller, block_all_signals, oom_kills};
+use crate::sys::{Poller, block_all_signals, oom_kills};
 
-/// In place of a moment that the clock cannot name.
-const FAR: Duration = Duration::from_secs(1 << 30);
+/// A worker that dies within this time after it was ready, without a job, may be one of many that will.
+const EARLY: Duration = Duration::from_secs(1);
 
 /// Keys of the poller: the doorbell, then two for each incarnation.
 const DOORBELL: u64 = 0;
@@ -36,13 +36,17 @@ pub(super) struct Supervisor {
     poller: Poller,
     method: Arc<dyn StartMethod>,
     last_incarnation: u64,
+    /// A start has failed in this turn: further failures of the turn have the same cause.
+    failed_now: bool,
 }
 
 impl Supervisor {
     pub(super) fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let poller = Poller::new()?;
-        poller.watch(&shared.doorbell, Interest::Readable, DOORBELL)?;
-        Ok(Self { shared, poller, method: Arc::new(Spawn), last_incarnation: 0 })
+        for fd in shared.doorbell.as_fds() {
+            poller.watch(fd, DOORBELL)?;
+        }
+        Ok(Self { shared, poller, method: Arc::new(Spawn), last_incarnation: 0, failed_now: false })
     }
 
     /// Runs until the pool has ended.
@@ -82,6 +86,7 @@ impl Supervisor {
     }
 
     fn turn(&mut self, core: &mut Core, ready: &[u64]) -> (bool, Option<Instant>) {
+        self.failed_now = false;
         if ready.contains(&DOORBELL) {
             self.shared.doorbell.clear();
         }
@@ -113,8 +118,8 @@ impl Supervisor {
         };
         let Some(process) = core.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
         let watched = child.and_then(|child| {
-            self.poller.watch(&child, Interest::Readable, exit_key(incarnation))?;
-            self.poller.watch(&process.link, Interest::Readable, reply_key(incarnation))?;
+            self.poller.watch(&child, exit_key(incarnation))?;
+            self.poller.watch(&process.link, reply_key(incarnation))?;
             Ok(child)
         });
         match watched {
@@ -126,7 +131,7 @@ impl Supervisor {
             }
             Err(error) => {
                 let error = Error::new(Kind::System, format!("start worker {}", process.worker)).because(error);
-                vacate(core, slot);
+                self.vacate(core, slot);
                 self.start_failed(core, slot, FailedStart::Passing, &error);
             }
         }
@@ -134,12 +139,14 @@ impl Supervisor {
 
     /// Reads what a starting worker says.
     fn hear(&self, core: &mut Core, slot: usize) {
-        let Some(process) = core.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
+        let Core { members, failures, .. } = core;
+        let Some(process) = members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
         match read_reply(process.link.socket()) {
             Ok(None) => return,
             Ok(Some(Reply::Ready)) => {
                 if matches!(process.state, State::Starting { .. }) {
-                    process.state = State::Ready;
+                    process.state = State::Ready { since: Instant::now() };
+                    *failures = 0;
                 }
             }
             Ok(Some(Reply::Refused(reason))) => process.refused = Some(reason),
@@ -168,22 +175,38 @@ impl Supervisor {
         let payloads = process.dies(exit, &stderr, outcomes);
         let killed_jobs = outcomes.len() > before;
         let unstarted = process.reunite(payloads);
-        let error = failed_start(process, exit, stderr);
         let useful = killed_jobs || process.jobs_done > 0;
         let expected = matches!(process.fate, Some(Fate::Ended(_))) || matches!(process.state, State::Stopping { .. });
         let refused = process.refused.is_some() || exit.code == Some(WorkerExit::TokenSpent.code());
-        let kind = if refused { FailedStart::Lasting } else { FailedStart::Passing };
+        let kind = match process.state {
+            State::Ready { since } => FailedStart::WasReady { early: since.elapsed() < EARLY },
+            _ if refused => FailedStart::Lasting,
+            _ => FailedStart::Passing,
+        };
+        let error = failed_start(process, exit, stderr);
+        if let Some(child) = &process.child {
+            // A process that the user forked may hold the same description: closing it would not end its events.
+            self.poller.forget(child);
+        }
         core.requeue(unstarted);
-        vacate(core, slot);
+        self.vacate(core, slot);
         if !useful && !expected {
             self.start_failed(core, slot, kind, &error);
         }
     }
 
-    fn start_failed(&self, core: &mut Core, slot: usize, kind: FailedStart, error: &Error) {
-        core.failures += 1;
-        let alive = core.processes().filter(|p| p.takes_jobs()).count();
-        match after_failed_start(kind, core.failures, alive) {
+    /// Decides what to do about a process that was of no use.
+    fn start_failed(&mut self, core: &mut Core, slot: usize, kind: FailedStart, error: &Error) {
+        let count = if let FailedStart::WasReady { early } = kind {
+            core.early_deaths = if early { core.early_deaths + 1 } else { 0 };
+            core.early_deaths
+        } else {
+            core.failures += u32::from(!self.failed_now);
+            self.failed_now = true;
+            core.failures
+        };
+        let promising = core.processes().filter(|p| p.is_promising()).count();
+        match after_failed_start(kind, count, promising) {
             AfterFailedStart::GiveUp => core.fail(&error.to_string().into()),
             AfterFailedStart::RetryAfter(wait) => {
                 if let Some(member) = core.members.get_mut(slot) {
@@ -193,19 +216,24 @@ impl Supervisor {
         }
     }
 
+    /// Lets go of a process and of its place in the poller.
+    fn vacate(&self, core: &mut Core, slot: usize) {
+        if let Some(process) = core.members.get_mut(slot).and_then(|m| m.process.take()) {
+            self.poller.forget(&process.link);
+        }
+    }
+
     /// Starts a process in every slot that shall have one.
     fn fill_slots(&mut self, core: &mut Core, now: Instant) {
-        // A pool that has failed starts nothing; one that ends, only what its waiting jobs need.
-        if core.failed.is_some() || (core.ending.is_some() && core.waiting == 0) {
+        if !core.wants_processes() {
             return;
         }
         for slot in 0..core.members.len() {
             let empty = core.members.get(slot).is_some_and(|m| m.process.is_none() && m.not_before.is_none_or(|at| at <= now));
             if empty && let Err(error) = self.start(core, slot, now) {
                 self.start_failed(core, slot, FailedStart::Passing, &error);
-                if core.failed.is_some() {
-                    return;
-                }
+                // What was wanting here will be wanting for the others; each tries again at its time.
+                return;
             }
         }
     }
@@ -234,7 +262,7 @@ impl Supervisor {
         member.process = Some(Process {
             incarnation,
             worker,
-            state: State::Starting { deadline: now.checked_add(settings.start_timeout).unwrap_or(now + FAR) },
+            state: State::Starting { deadline: now.checked_add(settings.start_timeout) },
             link,
             capture,
             child: None,
@@ -244,6 +272,7 @@ impl Supervisor {
             fate: None,
             refused: None,
             last_used: 0,
+            spent: false,
             lookers: 0,
         });
         Ok(())
@@ -259,12 +288,6 @@ fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>) 
         _ => format!("worker {worker} (pid {pid}) {} before it did a job", how(exit)),
     };
     Error::new(Kind::System, reason).with_stderr(stderr)
-}
-
-fn vacate(core: &mut Core, slot: usize) {
-    if let Some(member) = core.members.get_mut(slot) {
-        member.process = None;
-    }
 }
 
 /// Kills what is overdue.
@@ -285,7 +308,7 @@ fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Duration) {
 /// When the supervisor must act again, whatever happens.
 fn next_deadline(core: &Core) -> Option<Instant> {
     let processes = core.processes().filter_map(Process::deadline);
-    let restarts = core.members.iter().filter(|m| m.process.is_none() && core.failed.is_none()).filter_map(|m| m.not_before);
+    let restarts = core.members.iter().filter(|m| m.process.is_none() && core.wants_processes()).filter_map(|m| m.not_before);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.processes().any(|p| p.fate.is_none()));
     processes.chain(restarts).chain(ending).min()
 }

@@ -15,6 +15,9 @@ use crate::sys::{
     ignore_interrupt, rename, say, socket_from_raw,
 };
 
+/// Bytes of a refusal, which has to fit into one message.
+const LONGEST_REASON: usize = 16 * 1024;
+
 /// What the worker loop gets.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -45,8 +48,10 @@ pub(crate) fn become_worker(token: (i32, u64), stdout_aside: bool, serve: fn(Set
 }
 
 fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
-    let (hello, [requests, responses, doorbell, lifeline]) =
+    let (hello, [requests, responses, ringer, lifeline]) =
         Hello::receive(&socket).map_err(|e| (WorkerExit::ParentGone, format!("no handshake from the parent: {e}")))?;
+    // One of them, not both: the signal comes when the parent's starting thread ends, before the last of its threads closes
+    // the lifeline, and a worker that is killed by it takes its end of the lifeline along. What it had started would stay.
     if let Err(error) = arm_lifeline(lifeline)
         && (error.kind() == ErrorKind::BrokenPipe || !arm_parent_death_signal(hello.parent))
     {
@@ -56,12 +61,15 @@ fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
     rename(&hello.worker);
     let checked = check(&hello, nonce).and_then(|registry| {
         let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
-        let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
+        let link = WorkerEnd::open(other, requests, responses, ringer).map_err(|e| format!("map the link: {e}"))?;
         Ok((link, registry))
     });
     let (reply, result) = match checked {
         Ok(parts) => (Reply::Ready, Ok(parts)),
-        Err(reason) => (Reply::Refused(reason.clone()), Err((WorkerExit::HandshakeFailed, reason))),
+        Err(mut reason) => {
+            reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+            (Reply::Refused(reason.clone()), Err((WorkerExit::HandshakeFailed, reason)))
+        }
     };
     let sent = reply.send(&socket);
     let (link, registry) = result?;

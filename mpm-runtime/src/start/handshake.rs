@@ -51,9 +51,7 @@ impl Hello {
 
 impl Reply {
     pub(crate) fn send(&self, socket: &Socket) -> io::Result<()> {
-        let mut bytes = postcard::to_stdvec(self).map_err(io::Error::other)?;
-        bytes.truncate(LONGEST);
-        socket.send(&bytes, &[])
+        socket.send(&postcard::to_stdvec(self).map_err(io::Error::other)?, &[])
     }
 }
 

@@ -74,10 +74,9 @@ pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)>
         cwd: offer.cwd.map(|path| path.as_os_str().as_bytes().to_vec()),
         parent: std::process::id(),
     };
-    let lifeline =
-        lifeline().map_err(|e| Error::new(Kind::System, "make the lifeline of the workers").because(io::Error::from(*e)))?;
+    let lifeline = lifeline().map_err(system("make the lifeline of the workers"))?;
     let [requests, responses] = fds.as_fds();
-    hello.send(link.socket(), &[requests, responses, offer.doorbell.as_fd(), lifeline.read_end()])?;
+    hello.send(link.socket(), &[requests, responses, offer.doorbell.ringer(), lifeline.read_end()])?;
     let launch = Launch {
         arguments: recipe.arguments(offer.worker, hello.nonce),
         environment: environment(offer.env),
@@ -88,10 +87,16 @@ pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)>
     Ok((link, capture, launch))
 }
 
-/// The one lifeline of this process; it ends with the process.
-fn lifeline() -> std::result::Result<&'static Lifeline, &'static io::ErrorKind> {
-    static LIFELINE: OnceLock<std::result::Result<Lifeline, io::ErrorKind>> = OnceLock::new();
-    LIFELINE.get_or_init(|| Lifeline::new().map_err(|e| e.kind())).as_ref()
+/// The one lifeline of this process; it ends with the process. A failure is not remembered: the next start tries again.
+fn lifeline() -> io::Result<&'static Lifeline> {
+    static LIFELINE: OnceLock<Lifeline> = OnceLock::new();
+    match LIFELINE.get() {
+        Some(lifeline) => Ok(lifeline),
+        None => {
+            let made = Lifeline::new()?;
+            Ok(LIFELINE.get_or_init(|| made))
+        }
+    }
 }
 
 /// A number that the worker compares with its token, so that it takes no other socket for its own.

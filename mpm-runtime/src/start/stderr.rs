@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::{Doorbell, Interest, Pipe, Poller, STDERR, block_all_signals, read_available, set_nonblocking, write_all};
+use crate::sys::{Doorbell, Pipe, Poller, STDERR, block_all_signals, read_available, set_nonblocking, write_all};
 
 /// Lines kept for a report.
 const LINES: usize = 20;
@@ -22,6 +22,8 @@ const PARTIAL: usize = 8 * 1024;
 const TURN: usize = 64 * 1024;
 /// The most that is still read from a worker that has died; more means that a process it left behind keeps writing.
 const LAST_READ: usize = 1024 * 1024;
+/// Bytes kept of workers that are gone, while standard error takes nothing.
+const OUTBOX: usize = 1024 * 1024;
 /// How long a pool waits at its end for text that standard error does not take.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -74,7 +76,7 @@ pub(crate) fn capture_stderr() -> io::Result<(Capture, OwnedFd)> {
     let mut state = forwarder.lock();
     state.last_key += 1;
     let key = state.last_key;
-    forwarder.poller.watch(&source.pipe, Interest::Readable, key)?;
+    forwarder.poller.watch(&source.pipe, key)?;
     state.sources.insert(key, Arc::clone(&source));
     Ok((Capture { key, source }, write))
 }
@@ -108,6 +110,9 @@ impl Capture {
             forwarder.poller.forget(&self.source.pipe);
             if !rest.is_empty() {
                 state.outbox.extend_from_slice(rest);
+                // Where standard error takes nothing, the newest is what counts.
+                let too_much = state.outbox.len().saturating_sub(OUTBOX);
+                state.outbox.drain(..too_much);
                 forwarder.bell.ring();
             }
         }
@@ -178,20 +183,21 @@ impl Text {
 }
 
 fn forwarder() -> io::Result<&'static Forwarder> {
-    static FORWARDER: OnceLock<Forwarder> = OnceLock::new();
+    static FORWARDER: OnceLock<Arc<Forwarder>> = OnceLock::new();
     static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(forwarder) = FORWARDER.get() {
         return Ok(forwarder);
     }
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if FORWARDER.get().is_none() {
-        let (poller, bell) = (Poller::new()?, Doorbell::new()?);
-        poller.watch(&bell, Interest::Readable, BELL)?;
-        let made = FORWARDER.get_or_init(|| Forwarder { poller, bell, state: Mutex::default(), written: Condvar::new() });
-        // Should the thread not start, workers' text stays in their pipes: a loss of output, never of a job.
-        thread::Builder::new().name("mpm-stderr".to_owned()).spawn(|| made.run())?;
+    let (poller, bell) = (Poller::new()?, Doorbell::new()?);
+    for fd in bell.as_fds() {
+        poller.watch(fd, BELL)?;
     }
-    FORWARDER.get().ok_or_else(|| io::Error::other("the standard error of workers cannot be watched"))
+    let made = Arc::new(Forwarder { poller, bell, state: Mutex::default(), written: Condvar::new() });
+    let thread = Arc::clone(&made);
+    // Known to others only once its thread runs: without that, workers would come to a standstill at a full pipe.
+    thread::Builder::new().name("mpm-stderr".to_owned()).spawn(move || thread.run())?;
+    Ok(FORWARDER.get_or_init(|| made))
 }
 
 impl Forwarder {

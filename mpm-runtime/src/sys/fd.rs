@@ -13,37 +13,62 @@ use nix::unistd::{pipe2, read, write};
 // use it fail with EBADF, which every caller here takes as "nobody listens" (std::io::stderr does the same).
 pub(crate) const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(2) };
 
-/// An eventfd by which workers wake the parent: any number of rings make one readiness.
+/// What wakes the parent: a pipe into which workers write, and an eventfd for the parent's own threads.
+///
+/// Workers have the pipe's write end alone. With an eventfd, which has no ends, a job that reads stray descriptors would
+/// take away the ring of another worker; and flags that a job sets on its description do not reach the parent's.
 #[derive(Debug)]
-pub(crate) struct Doorbell(EventFd);
+pub(crate) struct Doorbell {
+    read: OwnedFd,
+    write: OwnedFd,
+    own: EventFd,
+}
 
 impl Doorbell {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?))
+        let Pipe { read, write } = Pipe::new()?;
+        set_nonblocking(&read)?;
+        set_nonblocking(&write)?;
+        Ok(Self { read, write, own: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)? })
     }
 
-    /// Takes a doorbell that came over a socket.
-    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
-        // SAFETY: `fd` is owned and is handed over whole. Were it no eventfd, reads and writes on it would merely fail
-        // or move bytes; memory is not touched by its kind.
-        Self(unsafe { EventFd::from_owned_fd(fd) })
+    /// What the parent sleeps on.
+    pub(crate) fn as_fds(&self) -> [BorrowedFd<'_>; 2] {
+        [self.read.as_fd(), self.own.as_fd()]
     }
 
-    /// Makes the other side's poll return. False when this is no doorbell any more: somebody has closed the descriptor.
-    pub(crate) fn ring(&self) -> bool {
-        // EAGAIN means a full counter (eventfd(2)): it is readable already.
-        matches!(self.0.write(1), Ok(_) | Err(Errno::EAGAIN))
+    /// What a worker gets, to make a [`Ringer`] of.
+    pub(crate) fn ringer(&self) -> BorrowedFd<'_> {
+        self.write.as_fd()
+    }
+
+    /// Wakes the parent from a thread of its own.
+    pub(crate) fn ring(&self) {
+        let _ = self.own.write(1);
     }
 
     /// Forgets all rings so far.
     pub(crate) fn clear(&self) {
-        let _ = self.0.read();
+        let _ = self.own.read();
+        let mut rings = [0; 4096];
+        while read_available(&self.read, &mut rings) == Some(rings.len()) {}
     }
 }
 
-impl AsFd for Doorbell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+/// A worker's end of the doorbell.
+#[derive(Debug)]
+pub(crate) struct Ringer(OwnedFd);
+
+impl Ringer {
+    /// Takes the descriptor that came over a socket.
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// Makes the parent's poll return. False when this is no doorbell any more: somebody has closed the descriptor.
+    pub(crate) fn ring(&self) -> bool {
+        // EAGAIN means a full pipe: it is readable already (pipe(7)).
+        matches!(write(&self.0, &[1]), Ok(_) | Err(Errno::EAGAIN))
     }
 }
 

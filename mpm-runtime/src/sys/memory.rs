@@ -9,11 +9,15 @@ use std::num::NonZero;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
+use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
+
+/// How many bytes are reserved by one call.
+const STEP: usize = 1024 * 1024;
 
 /// An anonymous file in memory.
 #[derive(Debug)]
@@ -30,7 +34,14 @@ impl Memfd {
     /// Makes one of `len` bytes whose pages are there already: for want of memory this call fails, not a later write.
     pub(crate) fn reserved(name: &CStr, len: usize) -> io::Result<Self> {
         let memfd = Self::sparse(name, len)?;
-        fallocate(&memfd.0, FallocateFlags::empty(), 0, offset(len)?)?;
+        for start in (0..len).step_by(STEP) {
+            // In steps that a signal may interrupt: a call for the whole begins anew each time (fallocate(2), EINTR).
+            while let Err(error) = fallocate(&memfd.0, FallocateFlags::empty(), offset(start)?, offset(STEP.min(len - start))?) {
+                if error != Errno::EINTR {
+                    return Err(error.into());
+                }
+            }
+        }
         Ok(memfd)
     }
 
@@ -50,12 +61,12 @@ impl Memfd {
     }
 
     /// Takes a descriptor from another process. It is refused unless it is a memfd (only those answer
-    /// `F_GET_SEALS`) of at least `len` bytes that nobody can shrink: touching a mapping beyond the end of its file
-    /// would end this process by SIGBUS (mmap(2)).
+    /// `F_GET_SEALS`) of at least `len` bytes that nobody can shrink or punch holes into: touching a mapping where its file
+    /// has no memory may end this process by SIGBUS (mmap(2)). `F_SEAL_FUTURE_WRITE` forbids the holes.
     pub(crate) fn from_foreign(fd: OwnedFd, len: usize) -> io::Result<Self> {
         let seals = SealFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GET_SEALS)?);
-        if !seals.contains(SealFlag::F_SEAL_SHRINK) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the shared memory could be shrunk"));
+        if !seals.contains(SealFlag::F_SEAL_SHRINK | SealFlag::from_bits_retain(libc::F_SEAL_FUTURE_WRITE)) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the shared memory could be shrunk or punched"));
         }
         let stat = fstat(&fd)?;
         // st_blocks counts what is really there, in 512 bytes: a sparse file is no licence to make the reader allocate.

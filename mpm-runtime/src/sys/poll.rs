@@ -7,13 +7,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-/// What a descriptor is watched for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Interest {
-    /// Bytes to read, an end, an exit.
-    Readable,
-}
-
 /// An epoll instance. Each watched descriptor carries a key chosen by the caller.
 #[derive(Debug)]
 pub(crate) struct Poller(Epoll);
@@ -23,12 +16,9 @@ impl Poller {
         Ok(Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
     }
 
-    /// Watches `fd`, level-triggered, until it is closed or removed.
-    pub(crate) fn watch(&self, fd: impl AsFd, interest: Interest, key: u64) -> io::Result<()> {
-        let flags = match interest {
-            Interest::Readable => EpollFlags::EPOLLIN,
-        };
-        Ok(self.0.add(fd, EpollEvent::new(flags, key))?)
+    /// Watches `fd` for bytes to read, an end or an exit, level-triggered, until it is closed or removed.
+    pub(crate) fn watch(&self, fd: impl AsFd, key: u64) -> io::Result<()> {
+        Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, key))?)
     }
 
     /// Stops watching `fd`. Closing it does the same, unless another process still holds the description.

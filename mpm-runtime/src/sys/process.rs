@@ -198,10 +198,26 @@ impl Child {
     /// Kills the child and everything in its process group. A child that is reaped is left alone: its number may belong
     /// to somebody else.
     pub(crate) fn kill_group(&self) {
-        if self.reaped.is_none() {
-            // SAFETY: the call takes two numbers. The group's number is still ours: its leader is not reaped.
+        if self.reaped.is_some() {
+            return;
+        }
+        // SAFETY: the call takes numbers and a null pointer; the pidfd means this very process, whoever reaps it
+        // (pidfd_send_signal(2)). It also reaches a child that has left its group.
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), libc::SIGKILL, ptr::null::<u8>(), 0) };
+        if self.is_ours() {
+            // SAFETY: the call takes two numbers. The group's number is bound to our child, which is not reaped: nobody
+            // else in this program reaps it between the two calls, unless it waits for all children on another thread.
             unsafe { libc::killpg(self.pid, libc::SIGKILL) };
         }
+    }
+
+    /// Whether the child, running or ended, is still there to be reaped: with SIGCHLD ignored, or a `waitpid(-1)`
+    /// elsewhere in the program, it may be gone.
+    fn is_ours(&self) -> bool {
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: `info` is a live object of the type that waitid(2) writes; WNOWAIT leaves the child as it is.
+        unsafe { libc::waitid(libc::P_PID, self.pid.unsigned_abs(), info.as_mut_ptr(), flags) == 0 }
     }
 
     /// How the child ended, if it has. What it left running in its group is killed first, while the group's number is

@@ -10,8 +10,9 @@ use nix::sys::socket::{
     sockopt,
 };
 
-/// The most descriptors that one message may carry.
-const MOST_FDS: usize = 8;
+/// The most descriptors that one message may carry, whoever sends it: `SCM_MAX_FD` of the kernel (unix(7)). With room for
+/// all of them a truncated message means one thing only: this process has no descriptor left.
+const MOST_FDS: usize = 253;
 
 /// One end of a `SOCK_SEQPACKET` pair, which keeps message boundaries and reports the other end's close (unix(7)).
 #[derive(Debug)]
@@ -27,8 +28,10 @@ pub(crate) fn socket_from_raw(number: RawFd) -> Option<Socket> {
     if getsockopt(&borrowed, sockopt::SockType) != Ok(SockType::SeqPacket) {
         return None;
     }
-    // SAFETY: `number` came from the token that the parent passed on the command line for this process alone, and no
-    // code of this program has run that could own it: `init` is the first line of main.
+    // SAFETY: `number` came from the token that the parent passed on the command line for this process alone, and it is
+    // a socket of the kind that only the parent left open across the exec. Code that stands before `init` and opens
+    // descriptors gets higher numbers, since this one is taken; that it closes numbers which it does not own, and opens
+    // such a socket in its place, is the one thing that is assumed not to happen.
     Some(Socket(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
@@ -71,17 +74,20 @@ impl Socket {
                 Err(error) => return Err(error.into()),
             };
             let mut fds = Vec::new();
-            for control in message.cmsgs()? {
+            for control in message.cmsgs().into_iter().flatten() {
                 if let ControlMessageOwned::ScmRights(received) = control {
                     // SAFETY: the kernel has just made these descriptors for this process, and nobody else knows them.
                     fds.extend(received.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
                 }
             }
-            let cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
-            return match message.bytes {
-                _ if cut => Err(io::Error::new(io::ErrorKind::InvalidData, "a control message was longer than any of ours")),
-                0 if fds.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
-                n => Ok((n, fds)),
+            return if message.flags.contains(MsgFlags::MSG_CTRUNC) {
+                Err(Errno::EMFILE.into())
+            } else if message.flags.contains(MsgFlags::MSG_TRUNC) {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "a control message was longer than any of ours"))
+            } else if message.bytes == 0 && fds.is_empty() {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            } else {
+                Ok((message.bytes, fds))
             };
         }
     }

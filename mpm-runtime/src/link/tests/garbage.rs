@@ -81,6 +81,7 @@ fn take_all(parent: &mut ParentEnd) -> Result<Vec<u64>, String> {
     let most = parent.in_flight() as usize;
     let mut taken = Vec::new();
     while let Some((_, bytes)) = parent.next_response().map_err(|violation| violation.0)? {
+        let bytes = bytes.expect("no descriptors come with garbage");
         assert!(bytes.len() <= Layout::STANDARD.ring);
         taken.push(32 + bytes.len().next_multiple_of(8) as u64);
         assert!(taken.len() <= most, "{} answers to {most} requests", taken.len());

@@ -3,14 +3,14 @@
 use crate::link::requests::DataSpace;
 use crate::link::{Kind, NoRoom, ParentEnd, WorkerEnd};
 use crate::sys::Doorbell;
-use std::os::fd::AsFd;
 
-/// Both ends of a link.
-pub(super) fn link() -> (ParentEnd, WorkerEnd) {
+/// Both ends of a link, and the doorbell, which must outlive them.
+pub(super) fn link() -> (ParentEnd, WorkerEnd, Doorbell) {
     let (parent, fds, socket) = ParentEnd::create().unwrap();
     let [requests, responses] = fds.as_fds().map(|fd| fd.try_clone_to_owned().unwrap());
-    let doorbell = Doorbell::new().unwrap().as_fd().try_clone_to_owned().unwrap();
-    (parent, WorkerEnd::open(socket, requests, responses, doorbell).unwrap())
+    let doorbell = Doorbell::new().unwrap();
+    let ringer = doorbell.ringer().try_clone_to_owned().unwrap();
+    (parent, WorkerEnd::open(socket, requests, responses, ringer).unwrap(), doorbell)
 }
 
 /// Claims and answers one request with its own payload, reversed.
@@ -24,13 +24,14 @@ fn echo(worker: &mut WorkerEnd) {
 
 #[test]
 fn payloads_of_all_sizes_arrive_whole_and_in_order() {
-    let (mut parent, mut worker) = link();
+    let (mut parent, mut worker, _doorbell) = link();
     let sizes = [0, 1, 7, 8, 15, 16, 17, 4096, 32_767, 32_768, 32_769, 100_000, 1 << 20, 3 << 20, 100, 2 << 20, 0];
     for (job, size) in sizes.into_iter().cycle().take(200).enumerate() {
         let payload: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
         parent.push(3, job as u64, 1, &payload).unwrap();
         echo(&mut worker);
         let (frame, answer) = parent.next_response().unwrap().unwrap();
+        let answer = answer.unwrap();
         assert_eq!((frame.ran, frame.kind), (job as u64, Kind::Value));
         assert!(answer.iter().rev().eq(payload.iter()), "{size} bytes");
         assert!(parent.next_response().unwrap().is_none());
@@ -39,7 +40,7 @@ fn payloads_of_all_sizes_arrive_whole_and_in_order() {
 
 #[test]
 fn many_requests_fill_the_link_and_wrap_around_it() {
-    let (mut parent, mut worker) = link();
+    let (mut parent, mut worker, _doorbell) = link();
     let (mut pushed, mut answered) = (0u64, 0u64);
     while answered < 5000 {
         let payload = vec![pushed as u8; (pushed * 977 % 30_000) as usize];
@@ -52,6 +53,7 @@ fn many_requests_fill_the_link_and_wrap_around_it() {
                     }
                     echo(&mut worker);
                     let (frame, answer) = parent.next_response().unwrap().unwrap();
+                    let answer = answer.unwrap();
                     assert_eq!(frame.ran, answered);
                     assert_eq!(answer.len() as u64, answered * 977 % 30_000);
                     assert!(answer.iter().all(|b| *b == answered as u8));
@@ -65,7 +67,7 @@ fn many_requests_fill_the_link_and_wrap_around_it() {
 
 #[test]
 fn what_is_not_claimed_comes_back_with_its_bytes() {
-    let (mut parent, mut worker) = link();
+    let (mut parent, mut worker, _doorbell) = link();
     let large = vec![9; 200_000];
     for (job, payload) in [&b"one"[..], b"two", &large, b"four"].into_iter().enumerate() {
         parent.push(0, job as u64, 1, payload).unwrap();
@@ -86,24 +88,24 @@ fn what_is_not_claimed_comes_back_with_its_bytes() {
     echo(&mut worker);
     echo(&mut worker);
     let jobs: Vec<_> =
-        std::iter::from_fn(|| parent.next_response().unwrap()).map(|(frame, bytes)| (frame.ran, bytes.len())).collect();
+        std::iter::from_fn(|| parent.next_response().unwrap()).map(|(frame, bytes)| (frame.ran, bytes.unwrap().len())).collect();
     assert_eq!(jobs, [(0, 0), (4, 200_000), (5, 3)]);
     assert!(!parent.was_running().unwrap());
 }
 
 #[test]
 fn a_larger_segment_after_one_that_was_taken_back_is_found() {
-    let (mut parent, mut worker) = link();
+    let (mut parent, mut worker, _doorbell) = link();
     parent.push(0, 0, 1, &vec![1; 100_000]).unwrap();
     assert_eq!(parent.take_back(0).unwrap().len(), 1);
     parent.push(0, 1, 1, &vec![2; 10_000_000]).unwrap();
     echo(&mut worker);
-    assert_eq!(parent.next_response().unwrap().unwrap().1, vec![2; 10_000_000]);
+    assert_eq!(parent.next_response().unwrap().unwrap().1.unwrap(), vec![2; 10_000_000]);
 }
 
 #[test]
 fn the_worker_sees_stop_and_ends() {
-    let (mut parent, mut worker) = link();
+    let (mut parent, mut worker, _doorbell) = link();
     parent.push(0, 0, 1, b"x").unwrap();
     parent.stop();
     assert!(worker.claim().unwrap().is_some(), "what was published before is still done");
