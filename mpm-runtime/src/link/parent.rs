@@ -40,6 +40,9 @@ pub(crate) enum NoRoom {
 /// A job that was taken back, and its payload.
 pub(crate) type TakenBack = (u64, Vec<u8>);
 
+/// A response: its frame, and its payload if this process had the means to take it over.
+pub(crate) type Response = (Frame, io::Result<Vec<u8>>);
+
 /// The parent's end.
 #[derive(Debug)]
 pub(crate) struct ParentEnd {
@@ -161,7 +164,7 @@ impl ParentEnd {
     /// The next response, if there is one: the frame and its payload, for the oldest request in flight. A payload that
     /// this process has no means to take over is an error of its own, no fault of the worker's; its segment is lost, and
     /// the link good for nothing but what is in flight.
-    pub(crate) fn next_response(&mut self) -> Result<Option<(Frame, io::Result<Vec<u8>>)>, Violation> {
+    pub(crate) fn next_response(&mut self) -> Result<Option<Response>, Violation> {
         let Some((frame, inline)) = self.reader.next(&self.memory, &self.layout).map_err(Violation)? else {
             return Ok(None);
         };

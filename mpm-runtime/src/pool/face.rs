@@ -83,7 +83,7 @@ impl Pool {
     /// As [`submit`](Self::submit), and [`SubmitError::is_full`].
     pub fn try_submit<'a, F: Target>(&self, job: Job<'a, F>) -> Result<JobHandle<F::Output>, SubmitError<Job<'a, F>>> {
         // Looked at first, so that a full queue does not cost the encoding.
-        let result = self.shared.accepts().and_then(|()| self.hand_in(&job, false));
+        let result = self.shared.check_owner().and_then(|()| self.shared.accepts()).and_then(|()| self.hand_in(&job, false));
         result.map_err(|refusal| SubmitError::new(job, refusal))
     }
 
@@ -154,6 +154,10 @@ impl Pool {
         if thread::current().id() == self.supervisor_id {
             return;
         }
+        // In a forked copy of the process there is no supervisor to wait for.
+        if self.shared.is_copy() {
+            return;
+        }
         let supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
         match supervisor {
             Some(thread) => drop(thread.join()),
@@ -162,6 +166,7 @@ impl Pool {
     }
 
     fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
+        self.shared.check_owner()?;
         let target = self.shared.registry.index_of::<F>().map_err(|e| Refusal::Unknown(e.to_string().into()))?;
         let cell = match encode(job) {
             Ok(payload) => self.shared.submit(target, F::NAME, payload, block)?,

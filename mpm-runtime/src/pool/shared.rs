@@ -45,14 +45,18 @@ pub(super) struct Shared {
     ended: Condvar,
     inbox: Mutex<VecDeque<Started>>,
     cpus: usize,
+    /// The process that made the pool. In a copy of it by `fork` the supervisor is not there, and the shared memory still
+    /// is: nothing may be done there.
+    pid: u32,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings, registry: &'static Registry) -> io::Result<Self> {
         let core = Mutex::new(Core::new(settings.workers));
         let doorbell = Doorbell::new()?;
+        let pid = std::process::id();
         let (room, ended, inbox, cpus) = (Condvar::new(), Condvar::new(), Mutex::default(), usable_cpus());
-        Ok(Self { settings, registry, doorbell, core, room, ended, inbox, cpus })
+        Ok(Self { settings, registry, doorbell, core, room, ended, inbox, cpus, pid })
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -87,6 +91,19 @@ impl Shared {
         for outcome in outcomes {
             outcome.cell.finish(outcome.raw, outcome.facts);
         }
+    }
+
+    /// Whether this is a copy, made by `fork`, of the process that made the pool.
+    pub(super) fn is_copy(&self) -> bool {
+        std::process::id() != self.pid
+    }
+
+    /// Refuses everything in such a copy, before the lock, which the supervisor may have held at the fork.
+    pub(super) fn check_owner(&self) -> Result<(), Refusal> {
+        if self.is_copy() {
+            return Err(Refusal::Failed("this process was forked from the one that made the pool; make a pool here".into()));
+        }
+        Ok(())
     }
 
     /// Why a job would be refused now, apart from a full queue.
@@ -134,6 +151,9 @@ impl Shared {
     }
 
     pub(super) fn cancel(&self, cell: &Arc<Cell>) -> bool {
+        if self.is_copy() {
+            return false;
+        }
         self.with_core(|core| {
             let cancelled = core.cancel(cell);
             core.dispatch();
@@ -146,6 +166,10 @@ impl Shared {
     pub(super) fn wait(&self, cell: &Cell, until: Option<Instant>) -> Option<Result<Raw, JobError>> {
         if let Some(outcome) = cell.take() {
             return Some(outcome);
+        }
+        if self.is_copy() {
+            let reason = "this process was forked from the one that made the pool, and will not learn how the job ends";
+            return Some(Err(JobError::PoolFailed(reason.into())));
         }
         if let Some(slot) = self.with_core(|core| core.begin_to_look(cell, self.cpus)) {
             let start = Instant::now();
@@ -166,6 +190,10 @@ impl Shared {
 
     /// The starting thread's way to tell the supervisor.
     pub(super) fn deliver(&self, started: Started) {
+        if self.lock().ended {
+            // The pool has failed meanwhile. Dropped here, the process is killed and reaped.
+            return;
+        }
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push_back(started);
         self.doorbell.ring();
     }
@@ -177,6 +205,9 @@ impl Shared {
     /// Asks the pool to end, or to hurry if it is ending already. With `cancel`, for that reason, jobs that have not started
     /// are taken back: in one step with the closing, so that those who wait for room do not fill the place.
     pub(super) fn end(&self, kill_at: Option<Instant>, cancel: Option<&'static str>) {
+        if self.is_copy() {
+            return;
+        }
         self.with_core(|core| {
             if let Some(reason) = cancel {
                 core.cancel_unstarted(reason);
@@ -193,7 +224,7 @@ impl Shared {
     /// Waits until all processes of the pool are gone.
     pub(super) fn wait_ended(&self) {
         let mut core = self.lock();
-        while !core.ended {
+        while !core.ended && !self.is_copy() {
             core = self.ended.wait(core).unwrap_or_else(PoisonError::into_inner);
         }
     }
