@@ -7,6 +7,7 @@ mod builder;
 mod cell;
 mod completed;
 mod core;
+mod deadlines;
 mod dispatch;
 mod ending;
 mod face;

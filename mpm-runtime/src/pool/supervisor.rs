@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::core::{Core, Ending};
+use super::core::Core;
+use super::deadlines::{enforce_deadlines, next_deadline};
 use super::ending;
 use super::member::{Fate, Process, State, how};
 use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
@@ -288,27 +289,4 @@ fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>) 
         _ => format!("worker {worker} (pid {pid}) {} before it did a job", how(exit)),
     };
     Error::new(Kind::System, reason).with_stderr(stderr)
-}
-
-/// Kills what is overdue.
-fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Duration) {
-    for process in core.processes_mut() {
-        if process.deadline().is_some_and(|deadline| deadline <= now) {
-            let fate = match process.state {
-                State::Starting { .. } => {
-                    Fate::Unready(format!("was not ready within {start_timeout:?}; does main() begin with mpm::init()?"))
-                }
-                _ => Fate::Ended("the pool ended and its worker did not; it may have run in part"),
-            };
-            process.kill(fate);
-        }
-    }
-}
-
-/// When the supervisor must act again, whatever happens.
-fn next_deadline(core: &Core) -> Option<Instant> {
-    let processes = core.processes().filter_map(Process::deadline);
-    let restarts = core.members.iter().filter(|m| m.process.is_none() && core.wants_processes()).filter_map(|m| m.not_before);
-    let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.processes().any(|p| p.fate.is_none()));
-    processes.chain(restarts).chain(ending).min()
 }

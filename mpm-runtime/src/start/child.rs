@@ -50,10 +50,9 @@ pub(crate) fn become_worker(token: (i32, u64), stdout_aside: bool, serve: fn(Set
 fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
     let (hello, [requests, responses, ringer, lifeline]) =
         Hello::receive(&socket).map_err(|e| (WorkerExit::ParentGone, format!("no handshake from the parent: {e}")))?;
-    // One of them, not both: the signal comes when the parent's starting thread ends, before the last of its threads closes
-    // the lifeline, and a worker that is killed by it takes its end of the lifeline along. What it had started would stay.
+    let second_tie = arm_parent_death_signal(hello.parent);
     if let Err(error) = arm_lifeline(lifeline)
-        && (error.kind() == ErrorKind::BrokenPipe || !arm_parent_death_signal(hello.parent))
+        && (error.kind() == ErrorKind::BrokenPipe || !second_tie)
     {
         return Err((WorkerExit::ParentGone, format!("the parent is gone: {error}")));
     }

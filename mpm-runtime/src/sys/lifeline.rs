@@ -69,9 +69,21 @@ pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Where the lifeline cannot be armed (no `/proc`, say): asks for SIGKILL when the starting thread of `parent` ends.
-/// False when that is not possible or the parent is gone already.
+/// The second tie, for a worker whose job closes the lifeline, or where it cannot be armed: when the thread of `parent`
+/// that started this process ends, this process kills its group, itself included. False when that is not possible or the
+/// parent is gone already.
+///
+/// The signal is a caught one. An uncaught SIGKILL would come before the last of the parent's threads closes the lifeline,
+/// end this process alone, and take its end of the lifeline along: what it had started would stay.
 pub(crate) fn arm_parent_death_signal(parent: u32) -> bool {
-    let armed = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).is_ok();
+    extern "C" fn kill_own_group(_signal: libc::c_int) {
+        // SAFETY: kill(2) takes two numbers and is async-signal-safe (signal-safety(7)); 0 means the caller's group.
+        unsafe { libc::kill(0, libc::SIGKILL) };
+    }
+    let signal = libc::SIGRTMAX();
+    // SAFETY: the handler calls nothing but an async-signal-safe function, and lives as long as the program.
+    let previous = unsafe { libc::signal(signal, kill_own_group as *const () as libc::sighandler_t) };
+    // SAFETY: the call takes numbers (PR_SET_PDEATHSIG(2const)).
+    let armed = previous != libc::SIG_ERR && unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } == 0;
     armed && u32::try_from(nix::unistd::getppid().as_raw()).is_ok_and(|now| now == parent)
 }

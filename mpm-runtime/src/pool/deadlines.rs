@@ -1,0 +1,29 @@
+//! What must happen by a certain time: when the supervisor has to wake, and whom it then kills.
+
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Ending};
+use super::member::{Fate, Process, State};
+
+/// Kills what is overdue.
+pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Duration) {
+    for process in core.processes_mut() {
+        if process.deadline().is_some_and(|deadline| deadline <= now) {
+            let fate = match process.state {
+                State::Starting { .. } => {
+                    Fate::Unready(format!("was not ready within {start_timeout:?}; does main() begin with mpm::init()?"))
+                }
+                _ => Fate::Ended("the pool ended and its worker did not; it may have run in part"),
+            };
+            process.kill(fate);
+        }
+    }
+}
+
+/// When the supervisor must act again, whatever happens.
+pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
+    let processes = core.processes().filter_map(Process::deadline);
+    let restarts = core.members.iter().filter(|m| m.process.is_none() && core.wants_processes()).filter_map(|m| m.not_before);
+    let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.processes().any(|p| p.fate.is_none()));
+    processes.chain(restarts).chain(ending).min()
+}
