@@ -7,7 +7,7 @@ use quote::{ToTokens, quote};
 pub(crate) fn allow() -> TokenStream {
     quote! {
         #[allow(
-            clippy::all, dead_code, deprecated, missing_docs, non_camel_case_types, non_snake_case,
+            clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, dead_code, deprecated, missing_docs, non_camel_case_types, non_snake_case,
             private_interfaces, unreachable_pub, unused_imports
         )]
     }

@@ -33,10 +33,9 @@ pub fn enter_test(path: &'static str) {
 }
 
 fn enter(recipe: Recipe) {
-    if let Some(token) = token_in_arguments() {
-        let stdout_aside = recipe.prints_first();
-        install_recipe(recipe);
+    let stdout_aside = recipe.prints_first();
+    let first = install_recipe(recipe);
+    if first && let Some(token) = token_in_arguments() {
         become_worker(token, stdout_aside, serve);
     }
-    install_recipe(recipe);
 }

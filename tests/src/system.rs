@@ -120,3 +120,25 @@ fn set_timer(micros: u32) {
     // SAFETY: setitimer(2) reads the live structure; a null old value is allowed.
     check("setitimer", unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) });
 }
+
+/// Runs `body` in a copy of this process made by fork(2), which then ends; what it returned. The copy has this thread
+/// alone.
+///
+/// # Panics
+/// If there can be no copy, or it ends in another way than by returning.
+pub fn in_forked_copy(body: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the copy runs `body` and leaves by _exit(2). What `body` may touch in a copy whose other threads are gone is
+    // for the test to know; the allocator is usable after fork(2) with glibc.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
+    if pid == 0 {
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).map_or(101, |ok| i32::from(!ok));
+        // SAFETY: takes a number and does not return.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is a live int; `pid` is our child.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert!(waited == pid && libc::WIFEXITED(status), "the copy ended with status {status}");
+    libc::WEXITSTATUS(status) == 0
+}

@@ -69,6 +69,8 @@ impl SharedMemory {
             responses: Mapping::new(&Memfd::adopt(responses), layout.responses_len(), Access::ReadWrite)?,
             ringer: Some(Ringer::from_fd(ringer)),
         };
+        // A job may fork. A copy that returns from the job as well ends here, and cannot answer in the worker's place.
+        this.responses.keep_from_copies()?;
         this.check()?;
         Ok(this)
     }

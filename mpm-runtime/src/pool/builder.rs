@@ -17,6 +17,9 @@ use crate::sys::usable_cpus;
 /// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Bytes of a pool's name, which stands in every message.
+const LONGEST_NAME: usize = 256;
+
 /// The most workers that a pool may have.
 const MOST_WORKERS: usize = 4096;
 
@@ -128,8 +131,9 @@ fn check(settings: &Settings) -> Result<()> {
     if settings.queue == 0 {
         return refuse("Builder::queue(0): at least one job must be able to wait".to_owned());
     }
-    if settings.name.is_empty() || settings.name.contains('\0') {
-        return refuse(format!("Builder::name({:?}): a name is not empty and has no NUL byte", settings.name));
+    if settings.name.is_empty() || settings.name.len() > LONGEST_NAME || settings.name.contains(char::is_control) {
+        let shown: String = settings.name.chars().take(40).collect();
+        return refuse(format!("Builder::name({shown:?}): a name has from 1 to {LONGEST_NAME} bytes and no control characters"));
     }
     for (key, value) in &settings.env {
         let (k, v) = (key.as_encoded_bytes(), value.as_encoded_bytes());

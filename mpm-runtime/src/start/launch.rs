@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handshake::{Hello, PROTOCOL};
 use super::recipe::recipe;
@@ -88,13 +88,17 @@ pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)>
 }
 
 /// The one lifeline of this process; it ends with the process. A failure is not remembered: the next start tries again.
-fn lifeline() -> io::Result<&'static Lifeline> {
-    static LIFELINE: OnceLock<Lifeline> = OnceLock::new();
-    match LIFELINE.get() {
-        Some(lifeline) => Ok(lifeline),
-        None => {
-            let made = Lifeline::new()?;
-            Ok(LIFELINE.get_or_init(|| made))
+/// A copy of the process made by fork(2) makes one of its own, since its parent holds the other end of the old one too.
+fn lifeline() -> io::Result<Arc<Lifeline>> {
+    static LIFELINE: Mutex<Option<(u32, Arc<Lifeline>)>> = Mutex::new(None);
+    let mut known = LIFELINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let pid = std::process::id();
+    match &*known {
+        Some((owner, lifeline)) if *owner == pid => Ok(Arc::clone(lifeline)),
+        _ => {
+            let made = Arc::new(Lifeline::new()?);
+            *known = Some((pid, Arc::clone(&made)));
+            Ok(made)
         }
     }
 }

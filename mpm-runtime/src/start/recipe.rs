@@ -26,9 +26,9 @@ pub(crate) enum Recipe {
 
 static RECIPE: OnceLock<Recipe> = OnceLock::new();
 
-/// Remembers how to start workers; the first recipe of a process stays.
-pub(crate) fn install_recipe(recipe: Recipe) {
-    let _ = RECIPE.set(recipe);
+/// Remembers how to start workers; the first recipe of a process stays. Whether this is the first.
+pub(crate) fn install_recipe(recipe: Recipe) -> bool {
+    RECIPE.set(recipe).is_ok()
 }
 
 /// The recipe of this process.

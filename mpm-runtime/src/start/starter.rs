@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::launch::{Launch, StartMethod};
@@ -27,16 +27,18 @@ pub(crate) fn start_in_background(
     launch: Launch,
     then: impl FnOnce(io::Result<Child>) + Send + 'static,
 ) -> io::Result<()> {
-    static STARTER: OnceLock<Mutex<Option<Sender<Order>>>> = OnceLock::new();
-    let mut starter = STARTER.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    static STARTER: Mutex<Option<(u32, Sender<Order>)>> = Mutex::new(None);
+    let mut starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner);
+    let pid = std::process::id();
     let sender = match starter.take() {
-        Some(sender) => sender,
-        None => run()?,
+        Some((owner, sender)) if owner == pid => sender,
+        // None yet, or none here: a copy of the process made by fork(2) does not have the thread.
+        _ => run()?,
     };
     let order = Order { method, launch, then: Box::new(then) };
     let sent = sender.send(order).map_err(|_| io::Error::other("the starting thread has ended"));
     if sent.is_ok() {
-        *starter = Some(sender);
+        *starter = Some((pid, sender));
     }
     sent
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -182,12 +182,15 @@ impl Text {
     }
 }
 
-fn forwarder() -> io::Result<&'static Forwarder> {
-    static FORWARDER: OnceLock<Arc<Forwarder>> = OnceLock::new();
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(forwarder) = FORWARDER.get() {
-        return Ok(forwarder);
+fn forwarder() -> io::Result<Arc<Forwarder>> {
+    static FORWARDER: Mutex<Option<(u32, Arc<Forwarder>)>> = Mutex::new(None);
+    let mut known = FORWARDER.lock().unwrap_or_else(PoisonError::into_inner);
+    let pid = std::process::id();
+    // A copy of the process made by fork(2) does not have the thread.
+    if let Some((owner, forwarder)) = &*known
+        && *owner == pid
+    {
+        return Ok(Arc::clone(forwarder));
     }
     let (poller, bell) = (Poller::new()?, Doorbell::new()?);
     for fd in bell.as_fds() {
@@ -197,7 +200,8 @@ fn forwarder() -> io::Result<&'static Forwarder> {
     let thread = Arc::clone(&made);
     // Known to others only once its thread runs: without that, workers would come to a standstill at a full pipe.
     thread::Builder::new().name("mpm-stderr".to_owned()).spawn(move || thread.run())?;
-    Ok(FORWARDER.get_or_init(|| made))
+    *known = Some((pid, Arc::clone(&made)));
+    Ok(made)
 }
 
 impl Forwarder {

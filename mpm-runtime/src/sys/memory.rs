@@ -12,7 +12,8 @@ use std::ptr::{self, NonNull};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
 
@@ -26,6 +27,12 @@ pub(crate) struct Memfd(OwnedFd);
 impl Memfd {
     /// Makes one of `len` bytes, all zero, whose pages come on first touch.
     pub(crate) fn sparse(name: &CStr, len: usize) -> io::Result<Self> {
+        // Beyond this limit the system does not only refuse but sends SIGXFSZ, which ends the process (setrlimit(2)).
+        let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)?;
+        if limit < len as u64 {
+            let text = format!("{len} bytes of shared memory are above the limit on the size of files, {limit} (ulimit -f)");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
         let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         ftruncate(&fd, offset(len)?)?;
         Ok(Self(fd))
@@ -123,6 +130,12 @@ impl Mapping {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Keeps the mapping out of copies of this process made by fork(2).
+    pub(crate) fn keep_from_copies(&self) -> io::Result<()> {
+        // SAFETY: the range is this mapping; MADV_DONTFORK changes nothing in this process (madvise(2)).
+        Ok(unsafe { madvise(self.start.cast(), self.len, MmapAdvise::MADV_DONTFORK) }?)
     }
 
     /// Copies `bytes` to `at`.

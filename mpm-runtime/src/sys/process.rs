@@ -28,7 +28,7 @@ pub(crate) struct SpawnRequest<'a> {
     pub(crate) set_stdout_aside: bool,
 }
 
-/// Starts this executable once more, in a process group of its own, with stdin from `/dev/null` and no descriptor above
+/// Starts this executable once more, leading a session and so a process group of its own, with stdin from `/dev/null` and no descriptor above
 /// those named in `request`.
 pub(crate) fn spawn(request: &SpawnRequest<'_>) -> io::Result<Child> {
     // Copies with high numbers, so that no file action overwrites the source of a later one.
@@ -48,7 +48,7 @@ pub(crate) fn spawn(request: &SpawnRequest<'_>) -> io::Result<Child> {
     actions.dup2(stderr.as_raw_fd(), 2)?;
     actions.dup2(control.as_raw_fd(), CONTROL_FD)?;
     actions.close_from(first_unused)?;
-    let attributes = Attributes::own_group_and_empty_mask()?;
+    let attributes = Attributes::own_session_and_empty_mask()?;
     let argv = pointers(request.argv);
     let envp = pointers(request.env);
     let mut pid = 0;
@@ -127,7 +127,7 @@ impl Drop for Actions {
 struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
 
 impl Attributes {
-    fn own_group_and_empty_mask() -> io::Result<Self> {
+    fn own_session_and_empty_mask() -> io::Result<Self> {
         let mut attributes = Box::new(MaybeUninit::uninit());
         // SAFETY: init writes the whole object that the pointer leads to.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
@@ -136,11 +136,9 @@ impl Attributes {
         let mut mask = MaybeUninit::uninit();
         // SAFETY: sigemptyset writes the whole set and cannot fail on a valid pointer (sigsetops(3)).
         unsafe { libc::sigemptyset(mask.as_mut_ptr()) };
-        let flags = libc::c_short::try_from(libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGMASK).unwrap_or_default();
+        let flags = libc::POSIX_SPAWN_SETSID | libc::c_short::try_from(libc::POSIX_SPAWN_SETSIGMASK).unwrap_or_default();
         // SAFETY: the attribute object is initialised.
         check(unsafe { libc::posix_spawnattr_setflags(at, flags) })?;
-        // SAFETY: as above; group 0 means a new group led by the child (posix_spawnattr_setpgroup(3p)).
-        check(unsafe { libc::posix_spawnattr_setpgroup(at, 0) })?;
         // SAFETY: as above; the mask was written by sigemptyset and is copied.
         check(unsafe { libc::posix_spawnattr_setsigmask(at, mask.as_ptr()) })?;
         Ok(this)

@@ -1,0 +1,194 @@
+//! Mistakes that were made once, each with the way in which it was found.
+
+use std::fs;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use mpm::{JobError, JobHandle, Pool, worker};
+use mpm_tests::{Gate, alone, children_of, in_forked_copy, kill, limit_descriptors, process_gone, wait_at, wait_until, watchdog};
+
+#[worker]
+fn add(a: u64, b: u64) -> u64 {
+    a + b
+}
+
+#[worker]
+fn bytes(count: usize) -> Vec<u8> {
+    vec![7; count]
+}
+
+#[worker]
+fn length(bytes: &[u8]) -> usize {
+    bytes.len()
+}
+
+#[worker]
+fn wait_for(gate: &str) {
+    wait_at(gate);
+}
+
+/// The names of a process's threads. A worker of a test runs on the thread of its test.
+fn thread_names(pid: u32) -> impl Iterator<Item = String> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| Some(fs::read_to_string(thread.path().join("comm")).ok()?.trim().to_owned()))
+}
+
+/// Deaths of idle workers were counted as failed starts, though a new worker had been ready after each.
+#[mpm::test]
+fn a_pool_survives_the_death_of_every_idle_worker_in_turn() {
+    alone("a_pool_survives_the_death_of_every_idle_worker_in_turn", || {
+        let pool = Pool::builder().name("idle").workers(1).build().unwrap();
+        let mut killed = Vec::new();
+        while killed.len() < 8 {
+            let mut next = None;
+            wait_until("a worker is there that has its name", || {
+                next = children_of(std::process::id())
+                    .into_iter()
+                    .find(|pid| !killed.contains(pid) && thread_names(*pid).any(|name| name == "idle-0"));
+                next.is_some()
+            });
+            let pid = next.unwrap();
+            kill(pid, libc::SIGKILL);
+            wait_until("it is buried", || process_gone(pid));
+            killed.push(pid);
+        }
+        assert_eq!(pool.run(add::job(1, 2)).unwrap(), 3);
+    });
+}
+
+/// `now + grace` overflowed and ended the supervisor.
+#[mpm::test]
+fn the_longest_grace_is_for_ever() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).grace(Duration::MAX).start_timeout(Duration::MAX).build().unwrap();
+    let job = pool.submit(add::job(1, 2)).unwrap();
+    pool.join();
+    assert_eq!(job.wait().unwrap(), 3);
+}
+
+/// Ends its pool when it is dropped.
+struct EndsThePool(Arc<Pool>);
+
+impl Wake for EndsThePool {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for EndsThePool {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+/// A waker that was replaced was dropped while the job's lock was held.
+#[mpm::test]
+fn a_replaced_waker_may_do_anything_when_it_is_dropped() {
+    let _watchdog = watchdog();
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::new(folder.path(), "gate");
+    let pool = Arc::new(Pool::builder().workers(1).build().unwrap());
+    let mut job: JobHandle<()> = pool.submit(wait_for::job(&gate.path())).unwrap();
+    let first = Waker::from(Arc::new(EndsThePool(Arc::clone(&pool))));
+    assert!(Pin::new(&mut job).poll(&mut Context::from_waker(&first)).is_pending());
+    drop(first);
+    let outcome = Pin::new(&mut job).poll(&mut Context::from_waker(Waker::noop()));
+    drop(outcome);
+    assert!(pool.submit(add::job(1, 2)).unwrap_err().is_closed());
+}
+
+/// Several starts that failed in one turn, for want of descriptors, counted as so many failures in a row.
+#[mpm::test]
+fn a_pool_makes_do_with_the_workers_that_it_has_descriptors_for() {
+    alone("a_pool_makes_do_with_the_workers_that_it_has_descriptors_for", || {
+        limit_descriptors(40);
+        let pool = Pool::builder().workers(30).build().unwrap();
+        for n in 0..100 {
+            assert_eq!(pool.run(add::job(n, 1)).unwrap(), n + 1);
+        }
+    });
+}
+
+/// The parent's own want of descriptors was taken for the worker's crime.
+#[mpm::test]
+fn a_large_result_that_the_parent_has_no_descriptor_for_is_that_jobs_error_alone() {
+    alone("a_large_result_that_the_parent_has_no_descriptor_for_is_that_jobs_error_alone", || {
+        let folder = tempfile::tempdir().unwrap();
+        let gate = Gate::new(folder.path(), "gate");
+        let path = gate.path();
+        let pool = Pool::builder().workers(1).build().unwrap();
+        pool.run(add::job(1, 2)).unwrap();
+        limit_descriptors(64);
+        let blocker = pool.submit(wait_for::job(&path)).unwrap();
+        let large = pool.submit(bytes::job(100_000)).unwrap();
+        let behind: Vec<_> = (0..5).map(|n| pool.submit(add::job(n, 1)).unwrap()).collect();
+        gate.wait_for(1);
+        let open = || std::iter::from_fn(|| fs::File::open("/dev/null").ok()).take(100).collect::<Vec<_>>();
+        let mut files = open();
+        // The gate needs one descriptor to open.
+        files.pop();
+        gate.open();
+        files.extend(open());
+        blocker.wait().unwrap();
+        match large.wait() {
+            Err(JobError::Decode(error)) => assert!(!error.in_worker && error.reason.contains("os error 24"), "{error}"),
+            // The gate's own descriptor came free just in time.
+            Ok(bytes) => assert_eq!(bytes.len(), 100_000),
+            other => panic!("{:?}", other.map(|bytes| bytes.len())),
+        }
+        drop(files);
+        for (job, n) in behind.into_iter().zip(1..) {
+            assert_eq!(job.wait().unwrap(), n);
+        }
+        assert_eq!(pool.run(bytes::job(100_000)).unwrap().len(), 100_000);
+    });
+}
+
+/// Descriptors of payloads that were taken back piled up in the worker's socket.
+#[mpm::test]
+fn large_jobs_that_are_cancelled_leave_nothing_behind() {
+    let _watchdog = watchdog();
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::new(folder.path(), "gate");
+    let path = gate.path();
+    let pool = Pool::builder().workers(1).build().unwrap();
+    for _ in 0..20 {
+        pool.run(add::job(1, 2)).unwrap();
+    }
+    let blocker = pool.submit(wait_for::job(&path)).unwrap();
+    gate.wait_for(1);
+    for size in 1..200 {
+        let job = pool.submit(length::job(&vec![1; size * 50_000])).unwrap();
+        assert!(job.cancel());
+        assert!(job.wait().unwrap_err().is_cancelled());
+    }
+    gate.open();
+    blocker.wait().unwrap();
+    assert_eq!(pool.run(length::job(&vec![1; 20_000_000])).unwrap(), 20_000_000);
+}
+
+/// A forked copy of the process wrote into the shared memory of its parent's pool.
+#[mpm::test]
+fn a_forked_copy_of_the_process_can_neither_use_nor_harm_the_pool() {
+    alone("a_forked_copy_of_the_process_can_neither_use_nor_harm_the_pool", || {
+        let folder = tempfile::tempdir().unwrap();
+        let gate = Gate::new(folder.path(), "gate");
+        let path = gate.path();
+        let pool = Pool::builder().workers(1).build().unwrap();
+        let running = pool.submit(wait_for::job(&path)).unwrap();
+        let waiting = pool.submit(add::job(20, 22)).unwrap();
+        gate.wait_for(1);
+        let copy = in_forked_copy(|| {
+            let refused = pool.submit(add::job(1, 2)).is_err_and(|error| error.is_failed());
+            let tried = pool.try_submit(add::job(1, 2)).is_err_and(|error| error.is_failed());
+            let cancelled = waiting.cancel();
+            pool.kill();
+            refused && tried && !cancelled && pool.run(add::job(1, 2)).is_err()
+        });
+        assert!(copy, "the copy was refused everything");
+        gate.open();
+        running.wait().unwrap();
+        assert_eq!(waiting.wait().unwrap(), 42);
+    });
+}
