@@ -142,3 +142,35 @@ pub fn in_forked_copy(body: impl FnOnce() -> bool) -> bool {
     assert!(waited == pid && libc::WIFEXITED(status), "the copy ended with status {status}");
     libc::WEXITSTATUS(status) == 0
 }
+
+/// Tries to leave this process's group for that of its parent. The error number, if the system refuses.
+pub fn join_the_parents_group() -> Option<i32> {
+    let parent = libc::pid_t::try_from(std::os::unix::process::parent_id()).expect("a pid fits into a pid_t");
+    // SAFETY: getpgid(2) takes a number.
+    let group = unsafe { libc::getpgid(parent) };
+    // SAFETY: setpgid(2) takes numbers.
+    let result = unsafe { libc::setpgid(0, group) };
+    (result != 0).then(|| io::Error::last_os_error().raw_os_error()).flatten()
+}
+
+/// Makes a copy of this process by fork(2), and returns in both; true in the copy.
+///
+/// # Panics
+/// If there can be no copy.
+pub fn fork_and_return() -> bool {
+    // SAFETY: what the copy does from here on is what the test is about; it shares no memory that it could damage but that
+    // of the worker's link.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", io::Error::last_os_error());
+    pid == 0
+}
+
+/// Lets files of this process, memory files included, have at most `bytes`.
+///
+/// # Panics
+/// If the system refuses.
+pub fn limit_file_size(bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: setrlimit(2) reads the live structure that it is given.
+    check("setrlimit", unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) });
+}
