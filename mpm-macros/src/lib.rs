@@ -44,7 +44,8 @@ use proc_macro::TokenStream;
 ///
 /// # Options
 ///
-/// They are the defaults for all jobs of the target; what is set on a job wins.
+/// They are the defaults for all jobs of the target. `timeout` and `retries` are checked and kept in this version, and
+/// **nothing acts on them yet**.
 ///
 /// | option | means |
 /// |---|---|

@@ -30,7 +30,8 @@
 //! - Every job has exactly one outcome, delivered once: a value or a [`JobError`].
 //! - A job that may have run is not run again.
 //! - A panic costs its job, a death costs its job and the worker is replaced; other jobs go on.
-//! - Workers, and all that they started, are gone within two seconds of the parent's end, however it ends.
+//! - Workers, and all that they started and that stayed in their process group, are gone within two seconds of the
+//!   parent's end, however it ends.
 //! - The parent stays memory-safe and alive whatever bytes a worker writes.
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
