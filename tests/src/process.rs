@@ -91,15 +91,18 @@ pub fn try_kill(pid: u32, signal: i32) -> bool {
     unsafe { libc::kill(target, signal) == 0 }
 }
 
-/// Has the kernel kill the child when the thread that starts it ends, however it ends.
+/// Has the kernel kill the child when the thread that starts it ends, however it ends. Ctrl-C means to it what it usually
+/// means, also where this process was started in the background and so ignores it.
 pub(crate) fn die_with_parent(command: &mut Command) -> &mut Command {
     let tie = || {
+        // SAFETY: SIG_DFL installs no code; signal(2) is one system call here.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
         // SAFETY: prctl(2) with PR_SET_PDEATHSIG takes one integer by value and touches no memory of ours.
         let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     };
-    // SAFETY: `pre_exec` asks that the closure does only what is safe between fork and exec: prctl(2) is one system call,
-    // and `last_os_error` reads errno; neither allocates nor takes a lock.
+    // SAFETY: `pre_exec` asks that the closure does only what is safe between fork and exec: prctl(2) and signal(2) are one system
+    // call each, and `last_os_error` reads errno; neither allocates nor takes a lock.
     unsafe { command.pre_exec(tie) }
 }
 

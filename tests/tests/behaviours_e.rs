@@ -198,7 +198,7 @@ fn e78_killed_from_outside_while_running() {
         let pool = pool_of(workers);
         let jobs: Vec<_> = (0..workers).map(|_| pool.submit(pass::job(&path)).unwrap()).collect();
         gate.wait_for(workers as u64);
-        for (job, signal) in jobs.into_iter().zip([libc::SIGKILL, libc::SIGTERM, libc::SIGQUIT, libc::SIGUSR1].into_iter().cycle())
+        for (job, signal) in jobs.into_iter().zip([libc::SIGKILL, libc::SIGTERM, libc::SIGUSR2, libc::SIGUSR1].into_iter().cycle())
         {
             let pid = job.report().pid.unwrap();
             kill(pid, signal);
