@@ -48,6 +48,18 @@ impl Failure {
         Failure { message: message.to_string(), sources: Vec::new(), backtrace: backtrace() }
     }
 
+    /// The same failure, as the source of one with this message: what was being done when it happened.
+    ///
+    /// ```
+    /// let failure = mpm::Failure::from(std::io::Error::other("the disk is on fire")).context("read page 7");
+    /// assert_eq!(format!("{failure:#}"), "read page 7: the disk is on fire");
+    /// ```
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.sources.insert(0, std::mem::replace(&mut self.message, doing.to_string()));
+        self
+    }
+
     /// The message of the error itself.
     pub fn message(&self) -> &str {
         &self.message
@@ -73,6 +85,13 @@ impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
         let sources = std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string);
         Failure { message: error.to_string(), sources: sources.collect(), backtrace: backtrace() }
+    }
+}
+
+/// A failure is a value of the user's; where it ends a program, it is an error like any other.
+impl From<Failure> for crate::error::Error {
+    fn from(failure: Failure) -> Self {
+        Self::new(crate::error::Kind::Job, format!("{failure:#}"))
     }
 }
 

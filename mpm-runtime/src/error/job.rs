@@ -71,6 +71,8 @@ impl fmt::Display for JobError {
 impl std::error::Error for JobError {}
 
 /// A panic in a target.
+///
+/// `{}` prints it with its backtrace where `RUST_BACKTRACE` asks for that, as for panics of this process; `{:#}` always does.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Panicked {
@@ -99,11 +101,16 @@ impl fmt::Display for Panicked {
             write!(f, " at {location}")?;
         }
         write!(f, " in worker {} (pid {}): {}", self.worker, self.pid, self.message)?;
-        if let Some(backtrace) = &self.backtrace {
-            write!(f, "\n  backtrace in the worker:\n{backtrace}")?;
+        match &self.backtrace {
+            Some(backtrace) if f.alternate() || backtraces_are_wanted() => write!(f, "\n  backtrace in the worker:\n{backtrace}"),
+            _ => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Whether the environment asks for backtraces, as it does for panics of this process.
+fn backtraces_are_wanted() -> bool {
+    std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0")
 }
 
 /// A job that was taken back.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::job::JobError;
 use super::setup::{Error, Kind};
 
 /// Why a pool refused a job.
@@ -29,7 +30,8 @@ impl fmt::Display for Refusal {
 
 /// A job that the pool did not accept, handed back unharmed.
 ///
-/// It converts into [`Error`] with `?`.
+/// It converts with `?` into [`Error`], and into [`JobError`]. Neither borrows from the job, which is of use where the error
+/// has to outlive the arguments, in a `Box<dyn Error>` for instance: `.map_err(mpm::Error::from)?`.
 pub struct SubmitError<J> {
     job: J,
     refusal: Refusal,
@@ -44,10 +46,6 @@ impl<J> SubmitError<J> {
     #[must_use]
     pub fn into_job(self) -> J {
         self.job
-    }
-
-    pub(crate) fn refusal(&self) -> &Refusal {
-        &self.refusal
     }
 
     /// The queue is full; a later try may succeed.
@@ -88,6 +86,22 @@ impl<J> fmt::Debug for SubmitError<J> {
 }
 
 impl<J> std::error::Error for SubmitError<J> {}
+
+impl<J> From<SubmitError<J>> for JobError {
+    fn from(error: SubmitError<J>) -> Self {
+        error.refusal.into()
+    }
+}
+
+/// Where a job's error is due and the job was not taken.
+impl From<Refusal> for JobError {
+    fn from(refusal: Refusal) -> Self {
+        Self::PoolFailed(match refusal {
+            Refusal::Failed(reason) | Refusal::Unknown(reason) => reason,
+            other => other.to_string().into(),
+        })
+    }
+}
 
 impl<J> From<SubmitError<J>> for Error {
     fn from(error: SubmitError<J>) -> Self {

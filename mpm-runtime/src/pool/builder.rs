@@ -128,6 +128,9 @@ fn check(settings: &Settings) -> Result<()> {
     if settings.workers == 0 || settings.workers > MOST_WORKERS {
         return refuse(format!("Builder::workers({}): a pool has from 1 to {MOST_WORKERS} workers", settings.workers));
     }
+    if settings.start_timeout.is_zero() {
+        return refuse("Builder::start_timeout(0): no worker is ready in no time".to_owned());
+    }
     if settings.queue == 0 {
         return refuse("Builder::queue(0): at least one job must be able to wait".to_owned());
     }

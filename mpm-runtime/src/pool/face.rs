@@ -94,11 +94,15 @@ impl Pool {
     pub fn run<F: Target>(&self, job: Job<'_, F>) -> Result<F::Output, JobError> {
         match self.hand_in(&job, true) {
             Ok(handle) => handle.wait(),
-            Err(refusal) => Err(refused(&refusal)),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 
     /// Runs a target on every input and gives the outcomes in the order of the inputs, as they become available.
+    ///
+    /// An input is the target's argument; a tuple for several, `()` for none. For a borrowed argument the inputs are borrowed
+    /// too, `paths.iter().map(|path| path.as_path())`; where the iterator makes the values itself, let the target take an
+    /// owned argument.
     ///
     /// Inputs are taken as results are asked for, with a bounded [look-ahead](Map::look_ahead), so the iterator may be endless. A
     /// failed job is an `Err` in its place, and the iteration goes on. Dropping the iterator takes back what has not started.
@@ -198,14 +202,6 @@ fn encode<F: Target>(job: &Job<'_, F>) -> std::result::Result<Vec<u8>, String> {
         Ok(Err(error)) => Err(error.to_string()),
         Err(payload) => Err(format!("encoding the arguments panicked: {}", panic_message(&*payload))),
     }
-}
-
-/// A refusal where a job error is due.
-pub(super) fn refused(refusal: &Refusal) -> JobError {
-    JobError::PoolFailed(match refusal {
-        Refusal::Failed(reason) | Refusal::Unknown(reason) => Arc::clone(reason),
-        other => other.to_string().into(),
-    })
 }
 
 impl Drop for Pool {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::cell::{Finished, Watcher};
-use super::face::{Pool, refused};
+use super::face::Pool;
 use super::handle::JobHandle;
 use crate::error::JobError;
 use crate::registry::{Job, Target};
@@ -22,7 +22,7 @@ fn default_look_ahead(pool: &Pool) -> usize {
 
 /// One input submitted; a refusal counts as the job's error, so that it comes out in its place.
 fn submit<'a, F: Target>(pool: &Pool, input: F::Args<'a>) -> Result<JobHandle<F::Output>, JobError> {
-    pool.submit(Job::<F>::new(input)).map_err(|error| refused(error.refusal()))
+    Ok(pool.submit(Job::<F>::new(input))?)
 }
 
 /// The iterator made by [`Pool::map`]: outcomes in the order of the inputs.

@@ -286,6 +286,9 @@ fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>) 
     let reason = match (&process.refused, &process.fate) {
         (Some(reason), _) => format!("worker {worker} (pid {pid}) refused to start: {reason}"),
         (None, Some(Fate::Unready(reason))) => format!("worker {worker} (pid {pid}) {reason}"),
+        _ if matches!(process.state, State::Starting { .. }) => {
+            format!("worker {worker} (pid {pid}) {} before it was ready; does main() begin with mpm::init()?", how(exit))
+        }
         _ => format!("worker {worker} (pid {pid}) {} before it did a job", how(exit)),
     };
     Error::new(Kind::System, reason).with_stderr(stderr)
