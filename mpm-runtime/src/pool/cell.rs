@@ -186,11 +186,11 @@ impl Cell {
         self.lock().facts.clone()
     }
 
-    /// Notes who has the job now.
-    pub(super) fn handed_to(&self, worker: &Arc<str>, pid: u32) {
+    /// Notes who has the job now, if anybody.
+    pub(super) fn handed_to(&self, worker: Option<(&Arc<str>, u32)>) {
         let mut state = self.lock();
-        state.facts.worker = Some(Arc::clone(worker));
-        state.facts.pid = Some(pid);
+        state.facts.worker = worker.map(|(name, _)| Arc::clone(name));
+        state.facts.pid = worker.map(|(_, pid)| pid);
     }
 
     pub(super) fn place(&self) -> u32 {

@@ -49,10 +49,15 @@ impl Core {
             self.requeue(vec![job]);
             return false;
         };
-        match process.link.push(job.target, job.cell.id, 1, &job.payload) {
+        // Before the worker can have it: once it runs, its report names the worker.
+        job.cell.handed_to(Some((&process.worker, process.pid())));
+        let pushed = process.link.push(job.target, job.cell.id, 1, &job.payload);
+        if pushed.is_err() {
+            job.cell.handed_to(None);
+        }
+        match pushed {
             Ok(()) => {
                 job.cell.set_place(u32::try_from(slot).unwrap_or(DEAD));
-                job.cell.handed_to(&process.worker, process.pid());
                 process.last_used = clock;
                 process.in_flight.push_back(InFlight { cell: job.cell, target: job.target });
                 true
