@@ -23,7 +23,7 @@ pub(super) struct Core {
     pub(super) last_job: u64,
     /// Mean run time of jobs in nanoseconds.
     pub(super) mean: Option<u64>,
-    /// Failed starts in a row, since a worker was last ready.
+    /// Failed starts in a row, since a worker was last ready or answered a job.
     pub(super) failures: u32,
     /// Workers in a row that died soon after they were ready, without a job in between.
     pub(super) early_deaths: u32,
@@ -104,7 +104,7 @@ impl Core {
         self.members.iter_mut().filter_map(|m| m.process.as_mut()).for_each(|p| p.drain(outcomes, mean));
         let any = self.outcomes.len() > before;
         if any {
-            self.early_deaths = 0;
+            (self.failures, self.early_deaths) = (0, 0);
             self.retire_spent();
         }
         any
@@ -161,7 +161,7 @@ impl Core {
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
         process.drain(&mut self.outcomes, &mut self.mean);
         if self.outcomes.len() > before {
-            self.early_deaths = 0;
+            (self.failures, self.early_deaths) = (0, 0);
             self.retire_spent();
             self.dispatch();
         }
