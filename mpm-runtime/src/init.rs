@@ -1,8 +1,8 @@
 //! The composition root: the first line of every program that has workers. It joins the child's side of `start` to the
 //! worker's loop; no other file knows both.
 
-use crate::start::{Recipe, become_worker, install_recipe, token_in_arguments};
-use crate::worker::serve;
+use crate::start::{Duties, Recipe, begin, install_recipe, token_in_arguments};
+use crate::worker::{preload, serve};
 
 /// Makes this program able to start itself as its workers. Call it first in `main`, or put
 /// [`#[mpm::main]`](crate::main) on `main`, which does that.
@@ -33,9 +33,8 @@ pub fn enter_test(path: &'static str) {
 }
 
 fn enter(recipe: Recipe) {
-    let stdout_aside = recipe.prints_first();
-    let first = install_recipe(recipe);
+    let first = install_recipe(recipe, Duties { serve, preload });
     if first && let Some(token) = token_in_arguments() {
-        become_worker(token, stdout_aside, serve);
+        begin(token);
     }
 }

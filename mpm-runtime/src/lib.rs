@@ -54,10 +54,13 @@ pub use error::{
 pub use init::init;
 pub use mpm_macros::{main, test, worker};
 pub use pool::{
-    AsCompleted, Builder, JobHandle, Map, MapUnordered, Pool, Report, as_completed, wait_all, wait_all_timeout, wait_any,
-    wait_any_timeout,
+    AsCompleted, Builder, JobHandle, Map, MapUnordered, Pool, Preloaded, Report, as_completed, wait_all, wait_all_timeout,
+    wait_any, wait_any_timeout,
 };
 pub use registry::{Job, Target};
+pub use start::{
+    CurrentProcess, ParentProcess, StartMethod, current_process, force_start_method, parent_process, set_start_method, start_method,
+};
 
 /// What generated code names. No part of the public interface: it changes without notice.
 #[doc(hidden)]

@@ -44,8 +44,12 @@ impl Leaks {
     /// Notes what is there now.
     ///
     /// Where the library keeps one descriptor for the whole process from the first pool on, take the baseline after a first
-    /// pool has come and gone.
+    /// pool has come and gone. What the library's threads still have at hand comes to its end first.
+    ///
+    /// # Panics
+    /// When they do not come to rest.
     pub fn baseline() -> Leaks {
+        crate::wait_until("the library's threads rest", own_threads_sleep);
         let own = [watchdog::THREAD, busy::THREAD].map(str::to_owned);
         Leaks { before: Snapshot::take(), allowed_threads: own.into(), limit: LIMIT }
     }
@@ -111,6 +115,13 @@ fn descriptors() -> BTreeSet<String> {
             (target != own_listing).then(|| format!("{} -> {target}", entry.file_name().to_string_lossy()))
         })
         .collect()
+}
+
+/// Whether each thread of the library's waits for something.
+fn own_threads_sleep() -> bool {
+    let entries = fs::read_dir("/proc/self/task").expect("the own threads");
+    let stats = entries.filter_map(|entry| Stat::parse(&fs::read_to_string(entry.ok()?.path().join("stat")).ok()?));
+    stats.filter(|stat| stat.name.starts_with("mpm-")).all(|stat| stat.state == 'S')
 }
 
 fn threads() -> BTreeSet<(String, String)> {

@@ -18,7 +18,7 @@ pub use busy::{Busy, busy};
 pub use doomed::{Doomed, doomed, report};
 pub use gate::{Gate, wait_at};
 pub use leaks::Leaks;
-pub use process::{children_of, kill, process_gone, try_kill};
+pub use process::{children_of, kill, process_gone, templates_of, try_kill};
 pub use system::{
     AlarmStorm, block_signal, close_descriptor, close_descriptors_from, fork_and_return, in_forked_copy, join_the_parents_group,
     limit_descriptors, limit_file_size, raise, write_to_null,

@@ -22,7 +22,7 @@ impl Stat {
     }
 
     /// A name may hold anything, brackets and spaces included, so the last bracket ends it.
-    fn parse(line: &str) -> Option<Stat> {
+    pub(crate) fn parse(line: &str) -> Option<Stat> {
         let (head, tail) = line.rsplit_once(')')?;
         let (_, name) = head.split_once('(')?;
         let mut fields = tail.split_whitespace();
@@ -37,27 +37,52 @@ impl Stat {
     }
 }
 
-/// The processes whose parent is `pid`, zombies included, lowest first.
+/// The children of `pid` that run code of the user's, in the order of their numbers: in the place of a template, which only
+/// forks workers, those workers.
 ///
 /// # Panics
-/// If `/proc` cannot be read.
-///
-/// ```
-/// let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn()?;
-/// assert!(mpm_tests::children_of(std::process::id()).contains(&child.id()));
-/// child.kill()?;
-/// child.wait()?;
-/// # Ok::<(), std::io::Error>(())
-/// ```
+/// If there is no `/proc`.
 pub fn children_of(pid: u32) -> Vec<u32> {
+    let is_below_template = is_template_by_arguments(pid);
+    let mut children = Vec::new();
+    for child in direct_children_of(pid) {
+        let by_name = || Stat::read(child).is_some_and(|stat| stat.name == TEMPLATE && stat.state != 'Z');
+        if by_name() || (!is_below_template && is_template_by_arguments(child)) {
+            children.extend(direct_children_of(child));
+        } else {
+            children.push(child);
+        }
+    }
+    children.sort_unstable();
+    children
+}
+
+/// The templates of `pid`: processes of mpm's that only fork workers.
+pub fn templates_of(pid: u32) -> Vec<u32> {
+    let is_below_template = is_template_by_arguments(pid);
+    let is_template = |child: &u32| {
+        Stat::read(*child).is_some_and(|stat| stat.name == TEMPLATE) || (!is_below_template && is_template_by_arguments(*child))
+    };
+    direct_children_of(pid).into_iter().filter(is_template).collect()
+}
+
+/// What a template is called, once it has come so far.
+const TEMPLATE: &str = "mpm-template";
+
+/// A template that was started by exec has its role in its command line from the first moment on; its workers have it too.
+fn is_template_by_arguments(pid: u32) -> bool {
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let last = arguments.split(|byte| *byte == 0).rfind(|argument| !argument.is_empty());
+    last.is_some_and(|last| last.starts_with(b"mpm-template:"))
+}
+
+fn direct_children_of(pid: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc is there on Linux");
-    let mut children: Vec<u32> = entries
+    entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         // A process that ends between the two looks has no line any more, and is nobody's child.
         .filter(|candidate| Stat::read(*candidate).is_some_and(|stat| stat.parent == pid))
-        .collect();
-    children.sort_unstable();
-    children
+        .collect()
 }
 
 /// Whether the process has ended, as far as this process is concerned.

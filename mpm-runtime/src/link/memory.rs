@@ -58,6 +58,9 @@ impl SharedMemory {
         };
         requests.seal(true)?;
         responses.seal(false)?;
+        // What a copy of this process wrote there would be the parent's word to another process's worker.
+        this.requests.keep_from_copies()?;
+        this.responses.keep_from_copies()?;
         this.check()?;
         Ok((this, LinkFds { requests, responses }))
     }

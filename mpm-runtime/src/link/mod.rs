@@ -18,7 +18,6 @@ mod worker;
 mod tests;
 
 pub(crate) use bell::armed;
-pub(crate) use memory::LinkFds;
 pub(crate) use parent::{NoRoom, ParentEnd, TakenBack};
 pub(crate) use requests::Request;
 pub(crate) use responses::{Frame, Kind};

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::bell;
 use super::claim::{self, Claim};
@@ -62,8 +62,8 @@ pub(crate) struct ParentEnd {
 }
 
 impl ParentEnd {
-    /// Makes a link. The descriptors and the other socket go to the worker.
-    pub(crate) fn create() -> io::Result<(Self, LinkFds, Socket)> {
+    /// Makes a link. The descriptors and the other end of the socket go to the worker.
+    pub(crate) fn create() -> io::Result<(Self, LinkFds, OwnedFd)> {
         let layout = Layout::STANDARD;
         let (memory, fds) = SharedMemory::create(&layout)?;
         let (socket, other) = Socket::pair()?;

@@ -56,6 +56,7 @@ impl Outgoing {
         let memfd = Memfd::reserved(c"mpm-payload", capacity)?;
         let mapping = Mapping::new(&memfd, capacity, Access::ReadWrite)?;
         memfd.seal(true)?;
+        mapping.keep_from_copies()?;
         // 0 means "no segment", so the numbers run from 1 and skip it when they wrap.
         let number = self.last.checked_add(1).unwrap_or(1);
         let mut message = [0; MESSAGE];

@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::face::Pool;
+use super::preload::{Preload, Preloaded};
 use super::shared::{Settings, Shared};
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind, Result};
-use crate::registry::Registry;
-use crate::start::recipe;
+use crate::registry::{Job, Registry, Target};
+use crate::start::{Origin, Plan, StartMethod, default_start_method, fork_template, installed, template_for};
 use crate::sys::usable_cpus;
 
 /// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
@@ -30,8 +31,11 @@ const MOST_WORKERS: usize = 4096;
 /// | [`name`](Self::name) | `mpm` |
 /// | [`workers`](Self::workers) | the CPUs that affinity and cgroup quota leave to this process |
 /// | [`queue`](Self::queue) | 1024 jobs |
-/// | [`env`](Self::env) | this process's environment, as it is when a worker starts |
-/// | [`cwd`](Self::cwd) | this process's working directory, as it is when a worker starts |
+/// | [`env`](Self::env) | this process's environment, as it is when the pool is built |
+/// | [`cwd`](Self::cwd) | this process's working directory, as it is when the pool is built |
+/// | [`start`](Self::start) | as [`start_method`](crate::start_method) says: `ForkServer` |
+/// | [`max_jobs`](Self::max_jobs) | 0: workers are not replaced |
+/// | [`preload`](Self::preload) | nothing |
 /// | [`grace`](Self::grace) | 2 seconds |
 /// | [`start_timeout`](Self::start_timeout) | 60 seconds |
 ///
@@ -47,12 +51,18 @@ const MOST_WORKERS: usize = 4096;
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     settings: Settings,
+    env: Vec<(OsString, OsString)>,
+    cwd: Option<PathBuf>,
+    preload: Preload,
+    start: Option<StartMethod>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         let (name, workers, grace) = ("mpm".to_owned(), usable_cpus(), Duration::from_secs(2));
-        Self { settings: Settings { name, workers, queue: 1024, env: Vec::new(), cwd: None, grace, start_timeout: START_TIMEOUT } }
+        let method = StartMethod::default();
+        let settings = Settings { name, workers, queue: 1024, method, max_jobs: 0, grace, start_timeout: START_TIMEOUT };
+        Self { settings, env: Vec::new(), cwd: None, preload: Preload::default(), start: None }
     }
 
     /// The pool's name. Its workers are called `name-0`, `name-1`, … in reports, messages and `ps`.
@@ -77,14 +87,68 @@ impl Builder {
     /// environment stays as it is.
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         let key = key.as_ref().to_owned();
-        self.settings.env.retain(|(known, _): &(OsString, OsString)| *known != key);
-        self.settings.env.push((key, value.as_ref().to_owned()));
+        self.env.retain(|(known, _)| *known != key);
+        self.env.push((key, value.as_ref().to_owned()));
         self
     }
 
     /// The directory in which the workers run their jobs.
     pub fn cwd(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.settings.cwd = Some(directory.into());
+        self.cwd = Some(directory.into());
+        self
+    }
+
+    /// How the workers are started. A method that is named here is used or `build` or the first job fails; the default one
+    /// gives way to [`Spawn`](StartMethod::Spawn) where the program has threads before it comes to `init`.
+    pub fn start(mut self, method: StartMethod) -> Self {
+        self.start = Some(method);
+        self
+    }
+
+    /// After so many jobs a worker is replaced by a fresh one; 0 for never. The next one is started while the last job runs.
+    ///
+    /// `max_jobs(1)` is a process for each job: nothing of one job is left for the next.
+    pub fn max_jobs(mut self, jobs: u64) -> Self {
+        self.settings.max_jobs = jobs;
+        self
+    }
+
+    /// Runs a job before there are workers: to load what all of them need. May be called several times; the jobs run in this
+    /// order.
+    ///
+    /// With [`ForkServer`](StartMethod::ForkServer) and [`Fork`](StartMethod::Fork) it runs once, in the template, on a
+    /// thread that ends with it. What it leaves in statics, all workers have, and share its memory until one of them writes
+    /// there. With [`Spawn`](StartMethod::Spawn) it runs in each worker before that takes jobs.
+    ///
+    /// A job that panics, fails, takes longer than [`start_timeout`](Self::start_timeout) or leaves threads running makes the
+    /// pool fail with that reason.
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    ///
+    /// use mpm::{Pool, worker};
+    ///
+    /// static TABLE: OnceLock<Vec<u64>> = OnceLock::new();
+    ///
+    /// #[worker]
+    /// fn load(len: usize) {
+    ///     TABLE.get_or_init(|| (0..len as u64).map(|n| n * n).collect());
+    /// }
+    ///
+    /// #[worker]
+    /// fn look_up(n: usize) -> u64 {
+    ///     TABLE.get().map_or(0, |table| table[n])
+    /// }
+    ///
+    /// #[mpm::main]
+    /// fn main() -> mpm::Result<()> {
+    ///     let pool = Pool::builder().workers(2).preload(load::job(1_000)).build()?;
+    ///     assert_eq!(pool.run(look_up::job(30))?, 900);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn preload<F: Target<Output: Preloaded>>(mut self, job: Job<'_, F>) -> Self {
+        self.preload.add(&job);
         self
     }
 
@@ -109,12 +173,27 @@ impl Builder {
     /// When a setting cannot be used, when [`mpm::init`](crate::init) has not run, when two targets have one name, or
     /// when the system has no thread or descriptor left. No process has been started then.
     pub fn build(self) -> Result<Pool> {
-        check(&self.settings)?;
-        recipe()?;
+        self.build_with(false)
+    }
+
+    fn build_with(self, promised: bool) -> Result<Pool> {
+        let Self { mut settings, env, cwd, preload, start } = self;
+        check(&settings, &env)?;
+        installed()?;
+        let chosen = start.map_or_else(default_start_method, |method| Ok(Some(method)))?;
+        settings.method = chosen.unwrap_or_default();
         let registry = Registry::global().map_err(|e| Error::new(Kind::Registry, "register the targets").because(e.clone()))?;
         let system = |what: &'static str| move |e: std::io::Error| Error::new(Kind::System, what).because(e);
-        let shared = Arc::new(Shared::new(self.settings, registry).map_err(system("make the pool's doorbell"))?);
-        let supervisor = Supervisor::new(Arc::clone(&shared)).map_err(system("make the pool's poller"))?;
+        let plan = Plan::new(&env, cwd.as_ref(), preload.resolve(registry)?);
+        let method = settings.method;
+        let origin = match method {
+            StartMethod::Spawn => Origin::Spawn,
+            StartMethod::ForkServer => Origin::Template(template_for(&plan)),
+            StartMethod::Fork => Origin::Template(fork_template(&plan, registry, promised)?),
+        };
+        let shared = Arc::new(Shared::new(settings, plan, registry).map_err(system("make the pool's doorbell"))?);
+        let supervisor = Supervisor::new(Arc::clone(&shared), origin, method, chosen.is_some());
+        let supervisor = supervisor.map_err(system("make the pool's poller"))?;
         let thread = thread::Builder::new()
             .name("mpm-pool".to_owned())
             .spawn(move || supervisor.run())
@@ -123,7 +202,7 @@ impl Builder {
     }
 }
 
-fn check(settings: &Settings) -> Result<()> {
+fn check(settings: &Settings, env: &[(OsString, OsString)]) -> Result<()> {
     let refuse = |text: String| Err(Error::new(Kind::Setting, text));
     if settings.workers == 0 || settings.workers > MOST_WORKERS {
         return refuse(format!("Builder::workers({}): a pool has from 1 to {MOST_WORKERS} workers", settings.workers));
@@ -138,7 +217,7 @@ fn check(settings: &Settings) -> Result<()> {
         let shown: String = settings.name.chars().take(40).collect();
         return refuse(format!("Builder::name({shown:?}): a name has from 1 to {LONGEST_NAME} bytes and no control characters"));
     }
-    for (key, value) in &settings.env {
+    for (key, value) in env {
         let (k, v) = (key.as_encoded_bytes(), value.as_encoded_bytes());
         if k.is_empty() || k.contains(&b'=') || k.contains(&0) || v.contains(&0) {
             return refuse(format!(

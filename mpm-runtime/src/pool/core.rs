@@ -5,17 +5,29 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, IN_QUEUE, Raw};
 use super::member::{Fate, Member, Outcome, Process, Waiting};
 use super::policy::worth_a_spin;
+use super::shared::Settings;
 use crate::error::{Cancelled, JobError};
 use crate::link::armed;
+use crate::start::StartMethod;
 
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) members: Vec<Member>,
+    /// Processes that have left their place, and only have to end.
+    pub(super) leaving: Vec<Process>,
+    /// How many jobs a process may have; 0 for no limit.
+    max_jobs: u64,
+    /// How long a process may take to end.
+    grace: Duration,
+    /// How processes are started.
+    pub(super) method: StartMethod,
+    /// The supervisor has something to do.
+    pub(super) wake: bool,
     /// In order; jobs that were cancelled here stay until they are met, finished already.
     pub(super) queue: VecDeque<Waiting>,
     /// Jobs in the queue that are not cancelled.
@@ -47,10 +59,15 @@ pub(super) struct Ending {
 }
 
 impl Core {
-    pub(super) fn new(workers: usize) -> Self {
-        let slots = 0..u32::try_from(workers).unwrap_or(u32::MAX);
+    pub(super) fn new(settings: &Settings) -> Self {
+        let slots = 0..u32::try_from(settings.workers).unwrap_or(u32::MAX);
         Self {
-            members: slots.map(|slot| Member { slot, process: None, not_before: None }).collect(),
+            members: slots.map(|slot| Member { slot, process: None, next: None, not_before: None }).collect(),
+            leaving: Vec::new(),
+            max_jobs: settings.max_jobs,
+            grace: settings.grace,
+            method: settings.method,
+            wake: false,
             queue: VecDeque::new(),
             waiting: 0,
             last_job: 0,
@@ -89,12 +106,42 @@ impl Core {
         self.waiting == 0 && self.processes().all(|p| p.in_flight.is_empty())
     }
 
+    /// The processes that have jobs or may get some now.
     pub(super) fn processes(&self) -> impl Iterator<Item = &Process> {
         self.members.iter().filter_map(|m| m.process.as_ref())
     }
 
     pub(super) fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
         self.members.iter_mut().filter_map(|m| m.process.as_mut())
+    }
+
+    /// All processes: successors and those that are leaving too.
+    pub(super) fn all_processes(&self) -> impl Iterator<Item = &Process> {
+        self.members.iter().flat_map(|m| m.process.iter().chain(&m.next)).chain(&self.leaving)
+    }
+
+    pub(super) fn all_processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.members.iter_mut().flat_map(|m| m.process.iter_mut().chain(&mut m.next)).chain(&mut self.leaving)
+    }
+
+    pub(super) fn find_mut(&mut self, incarnation: u64) -> Option<&mut Process> {
+        self.all_processes_mut().find(|process| process.incarnation == incarnation)
+    }
+
+    /// Takes a process out of its place, which its successor gets if there is one. The slot, unless it was leaving.
+    pub(super) fn remove(&mut self, incarnation: u64) -> Option<(Option<usize>, Process)> {
+        let is_it = |process: &mut Process| process.incarnation == incarnation;
+        for (slot, member) in self.members.iter_mut().enumerate() {
+            if let Some(process) = member.process.take_if(is_it) {
+                member.process = member.next.take();
+                return Some((Some(slot), process));
+            }
+            if let Some(process) = member.next.take_if(is_it) {
+                return Some((Some(slot), process));
+            }
+        }
+        let at = self.leaving.iter().position(|process| process.incarnation == incarnation)?;
+        Some((None, self.leaving.swap_remove(at)))
     }
 
     /// Takes in the responses of all members; whether there were any.
@@ -110,8 +157,12 @@ impl Core {
         any
     }
 
-    /// Tells workers to stop that can take no more jobs, and takes back what they have not claimed.
+    /// Lets workers go that have had all their jobs. Tells those to stop that can take no more for another reason, and takes
+    /// back what they have not claimed.
     fn retire_spent(&mut self) {
+        if self.max_jobs > 0 {
+            self.replace_used_up();
+        }
         let spent = self.members.iter_mut().filter_map(|m| m.process.as_mut()).filter(|p| p.spent && p.takes_jobs());
         let back: Vec<_> = spent
             .flat_map(|process| {
@@ -121,6 +172,30 @@ impl Core {
             })
             .collect();
         self.requeue(back);
+    }
+
+    /// Puts successors into the place of processes that have answered their last job, and end by themselves.
+    fn replace_used_up(&mut self) {
+        let until = Instant::now().checked_add(self.grace);
+        for member in &mut self.members {
+            let used_up = |p: &mut Process| p.in_flight.is_empty() && p.may_take(self.max_jobs) == 0;
+            if let Some(mut process) = member.process.take_if(used_up) {
+                process.stop(until);
+                self.leaving.push(process);
+                member.process = member.next.take();
+                self.wake = true;
+            }
+        }
+    }
+
+    /// Whether a member's process has been given its last job and has no successor.
+    pub(super) fn wants_successor(&self, member: &Member) -> bool {
+        member.next.is_none() && member.process.as_ref().is_some_and(|p| p.takes_jobs() && p.may_take(self.max_jobs) == 0)
+    }
+
+    /// How many jobs a process may be given now, at most.
+    pub(super) fn may_take(&self, process: &Process) -> u64 {
+        process.may_take(self.max_jobs)
     }
 
     /// Whether empty slots are to be filled: a pool that has failed starts nothing; one that ends, only what its waiting
@@ -257,7 +332,7 @@ impl Core {
 
     /// Kills all processes because the pool ends.
     pub(super) fn kill_all(&mut self, reason: &'static str) {
-        self.processes_mut().for_each(|p| p.kill(Fate::Ended(reason)));
+        self.all_processes_mut().for_each(|p| p.kill(Fate::Ended(reason)));
     }
 }
 

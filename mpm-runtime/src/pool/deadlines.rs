@@ -7,7 +7,7 @@ use super::member::{Fate, Process, State};
 
 /// Kills what is overdue.
 pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Duration) {
-    for process in core.processes_mut() {
+    for process in core.all_processes_mut() {
         if process.deadline().is_some_and(|deadline| deadline <= now) {
             let fate = match process.state {
                 State::Starting { .. } => {
@@ -22,8 +22,12 @@ pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Du
 
 /// When the supervisor must act again, whatever happens.
 pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
-    let processes = core.processes().filter_map(Process::deadline);
-    let restarts = core.members.iter().filter(|m| m.process.is_none() && core.wants_processes()).filter_map(|m| m.not_before);
-    let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.processes().any(|p| p.fate.is_none()));
+    let processes = core.all_processes().filter_map(Process::deadline);
+    let restarts = core
+        .members
+        .iter()
+        .filter(|m| (m.process.is_none() || core.wants_successor(m)) && core.wants_processes())
+        .filter_map(|m| m.not_before);
+    let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
     processes.chain(restarts).chain(ending).min()
 }

@@ -36,7 +36,7 @@ impl Core {
         let limit = look_ahead(self.mean);
         let candidates = self.members.iter().enumerate().filter_map(|(slot, m)| Some((slot, m.process.as_ref()?)));
         candidates
-            .filter(|(_, p)| p.takes_jobs() && p.link.in_flight() < limit)
+            .filter(|(_, p)| p.takes_jobs() && p.link.in_flight() < limit && self.may_take(p) > 0)
             .min_by_key(|(_, p)| (p.link.in_flight(), u64::MAX - p.last_used))
             .map(|(slot, _)| slot)
     }
@@ -60,6 +60,8 @@ impl Core {
                 job.cell.set_place(u32::try_from(slot).unwrap_or(DEAD));
                 process.last_used = clock;
                 process.in_flight.push_back(InFlight { cell: job.cell, target: job.target });
+                // Its successor is started while this job runs.
+                self.wake |= self.members.get(slot).is_some_and(|member| self.wants_successor(member));
                 true
             }
             Err(NoRoom::Full) => {

@@ -19,8 +19,14 @@ pub(super) fn proceed(core: &mut Core, Ending { kill_at }: Ending, now: Instant,
         core.cancel_unstarted("the pool ended before it had started");
         core.kill_all("the pool was killed, or its grace was over, while the job ran; it may have run in part");
     } else if core.is_idle() {
-        // Told to stop, a worker only has its exit hooks to run.
-        core.processes_mut().for_each(|p| p.stop(now.checked_add(grace)));
+        for process in core.all_processes_mut() {
+            if process.child.is_none() {
+                process.kill(Fate::Ended("the pool ended before the worker had started"));
+            } else {
+                // Told to stop, a worker only has its exit hooks to run.
+                process.stop(now.checked_add(grace));
+            }
+        }
     }
 }
 
@@ -35,5 +41,6 @@ pub(super) fn abandon(core: &mut Core, reason: &Arc<str>) {
     for cell in lost {
         core.give_up(cell, JobError::PoolFailed(Arc::clone(reason)));
     }
-    core.members.iter_mut().for_each(|member| member.process = None);
+    core.leaving.clear();
+    core.members.iter_mut().for_each(|member| (member.process, member.next) = (None, None));
 }

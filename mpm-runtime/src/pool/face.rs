@@ -15,6 +15,7 @@ use super::shared::Shared;
 use crate::codec::panic_message;
 use crate::error::{DataError, JobError, Refusal, Result, SubmitError};
 use crate::registry::{Job, Target};
+use crate::start::StartMethod;
 
 /// A pool of worker processes.
 ///
@@ -186,6 +187,12 @@ impl Pool {
         Ok(JobHandle::new(cell, Arc::clone(&self.shared), F::decode_output))
     }
 
+    /// How the pool's workers are started: what was asked for, or, where nothing was and the default one does not work in
+    /// this program, [`Spawn`](StartMethod::Spawn).
+    pub fn start_method(&self) -> StartMethod {
+        self.shared.method()
+    }
+
     pub(super) fn worker_count(&self) -> usize {
         self.shared.settings.workers
     }
@@ -196,7 +203,7 @@ impl Pool {
 }
 
 /// Encodes the arguments; a `Serialize` of the user's that panics becomes an error like one that refuses.
-fn encode<F: Target>(job: &Job<'_, F>) -> std::result::Result<Vec<u8>, String> {
+pub(super) fn encode<F: Target>(job: &Job<'_, F>) -> std::result::Result<Vec<u8>, String> {
     match catch_unwind(AssertUnwindSafe(|| job.encode())) {
         Ok(Ok(payload)) => Ok(payload),
         Ok(Err(error)) => Err(error.to_string()),

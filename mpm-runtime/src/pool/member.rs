@@ -2,9 +2,13 @@
 //!
 //! | state of the process | entered | left |
 //! |---|---|---|
-//! | starting | `Supervisor::start` | its reply is read; or it dies, or its deadline passes: a failed start |
+//! | ordered | `Supervisor::start` | it is delivered: starting; or its order fails: a failed start |
+//! | starting | it is there | its reply is read; or it dies, or its deadline passes: a failed start |
 //! | ready | its reply says so | it is told to stop; or it dies: its claimed job, if any, dies with it |
-//! | stopping | `stop` | it exits; at the deadline it is killed |
+//! | stopping | `stop`; or it has answered the last job that it may have | it exits; at the deadline it is killed |
+//!
+//! A process that may have so many jobs and no more gets a successor when it has been given the last one. The successor
+//! takes its place when that is answered; the process itself leaves, and all that remains is to bury it.
 //!
 //! Whatever the state, a process has at most one [`Fate`]: why the pool itself has killed it.
 
@@ -16,10 +20,10 @@ use std::time::{Duration, Instant};
 use super::cell::{Cell, Facts, Raw};
 use super::policy::average;
 use crate::codec::Panic;
-use crate::error::{Cancelled, DataError, Death, DidRun, HowItEnded, JobError, Panicked, Phase};
+use crate::error::{Cancelled, DataError, Death, DidRun, JobError, Panicked, Phase};
 use crate::link::{Frame, Kind, ParentEnd, TakenBack};
-use crate::start::Capture;
-use crate::sys::{Child, Exit, monotonic_nanos, oom_kills, signal_name};
+use crate::start::{Capture, ChildProcess, Origin, how};
+use crate::sys::{Exit, monotonic_nanos, oom_kills};
 
 /// A job that waits in the queue, with its encoded arguments.
 #[derive(Debug)]
@@ -49,15 +53,24 @@ pub(super) struct Outcome {
 pub(super) struct Member {
     pub(super) slot: u32,
     pub(super) process: Option<Process>,
+    /// Takes the process's place when that has had all the jobs that it may have.
+    pub(super) next: Option<Process>,
     /// After a failed start: not again before this.
     pub(super) not_before: Option<Instant>,
 }
 
 #[derive(Debug)]
 pub(super) enum State {
-    Starting { deadline: Option<Instant> },
-    Ready { since: Instant },
-    Stopping { deadline: Option<Instant> },
+    /// The deadline is set when it is delivered.
+    Starting {
+        deadline: Option<Instant>,
+    },
+    Ready {
+        since: Instant,
+    },
+    Stopping {
+        deadline: Option<Instant>,
+    },
 }
 
 /// Why the pool has killed a process.
@@ -81,12 +94,16 @@ pub(super) struct Process {
     pub(super) link: ParentEnd,
     pub(super) capture: Capture,
     /// `None` until the starting thread has delivered it.
-    pub(super) child: Option<Child>,
+    pub(super) child: Option<ChildProcess>,
+    /// Where it comes from.
+    pub(super) origin: Origin,
     /// The jobs in the link, in the order of their numbers.
     pub(super) in_flight: VecDeque<InFlight>,
     pub(super) jobs_done: u64,
     pub(super) oom_kills_before: Option<u64>,
     pub(super) fate: Option<Fate>,
+    /// The preload job that it runs before it is ready.
+    pub(super) preloading: Option<u32>,
     /// What the worker said when it refused to start.
     pub(super) refused: Option<String>,
     /// When it last got a job; a counter, not a time.
@@ -99,7 +116,7 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn pid(&self) -> u32 {
-        self.child.as_ref().map_or(0, Child::pid)
+        self.child.as_ref().map_or(0, ChildProcess::pid)
     }
 
     /// Whether it can be given a job.
@@ -110,8 +127,17 @@ impl Process {
     /// Kills it and all that it started. Its end is seen and dealt with like any other.
     pub(super) fn kill(&mut self, fate: Fate) {
         self.fate.get_or_insert(fate);
-        if let Some(child) = &self.child {
-            child.kill_group();
+        match &self.child {
+            Some(child) => child.kill_group(),
+            None => self.origin.give_up(self.incarnation),
+        }
+    }
+
+    /// How many more jobs it may be given, of `max_jobs` in all; 0 there means without end.
+    pub(super) fn may_take(&self, max_jobs: u64) -> u64 {
+        match max_jobs {
+            0 => u64::MAX,
+            _ => max_jobs.saturating_sub(self.jobs_done + self.in_flight.len() as u64),
         }
     }
 
@@ -266,18 +292,9 @@ impl Process {
     /// one more such kill.
     fn out_of_memory(&self, exit: Exit) -> Option<bool> {
         // An unready one may have been dying already.
-        if exit.signal != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_))) {
+        if exit.signal() != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_))) {
             return Some(false);
         }
         Some(oom_kills()? > self.oom_kills_before?)
-    }
-}
-
-/// An exit in the words of a report.
-pub(super) fn how(exit: Exit) -> HowItEnded {
-    match (exit.signal, exit.code) {
-        (Some(number), _) => HowItEnded::Signal { number, name: signal_name(number), core_dumped: exit.core_dumped },
-        (None, Some(code)) => HowItEnded::Exited(code),
-        (None, None) => HowItEnded::Unknown,
     }
 }

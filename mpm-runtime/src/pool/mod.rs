@@ -15,6 +15,7 @@ mod handle;
 mod map;
 mod member;
 mod policy;
+mod preload;
 mod shared;
 mod supervisor;
 
@@ -23,3 +24,4 @@ pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_
 pub use face::Pool;
 pub use handle::{JobHandle, Report};
 pub use map::{Map, MapUnordered};
+pub use preload::Preloaded;

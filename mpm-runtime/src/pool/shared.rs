@@ -1,18 +1,18 @@
 //! What the pool's face, its handles and its supervisor have in common: the lock around the core, and the ways to wait.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Raw};
 use super::core::{Core, Ending};
+use super::member::Outcome;
 use crate::error::{JobError, Refusal};
 use crate::link::sync::spin_loop;
 use crate::registry::Registry;
-use crate::sys::{Child, Doorbell, usable_cpus};
+use crate::start::{Plan, StartMethod, Started};
+use crate::sys::{Doorbell, Exit, usable_cpus};
 
 /// How long a waiting thread looks for a response before it sleeps: about what a sleep and a wake-up cost.
 const SPIN: Duration = Duration::from_micros(20);
@@ -24,18 +24,49 @@ pub(super) struct Settings {
     pub(super) name: String,
     pub(super) workers: usize,
     pub(super) queue: usize,
-    pub(super) env: Vec<(OsString, OsString)>,
-    pub(super) cwd: Option<PathBuf>,
+    pub(super) method: StartMethod,
+    /// After so many jobs a process is replaced; 0 for never.
+    pub(super) max_jobs: u64,
     pub(super) grace: Duration,
     pub(super) start_timeout: Duration,
 }
 
-/// A start that has come to its end on the starting thread: the incarnation, and its process or why there is none.
-pub(super) type Started = (u64, io::Result<Child>);
+/// What has to be told when the lock is gone.
+#[derive(Debug)]
+pub(super) struct Changes {
+    outcomes: Vec<Outcome>,
+    freed: bool,
+    ended: bool,
+    wake_supervisor: bool,
+}
+
+impl Changes {
+    fn of(core: &mut Core) -> Self {
+        let outcomes = std::mem::take(&mut core.outcomes);
+        let (freed, wake, ended) = (std::mem::take(&mut core.freed), std::mem::take(&mut core.wake), core.ended);
+        // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
+        let wake_supervisor = wake || (core.ending.is_some() && !ended && (freed || !outcomes.is_empty()));
+        Self { outcomes, freed, ended, wake_supervisor }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.outcomes.is_empty() && !self.freed && !self.ended && !self.wake_supervisor
+    }
+}
+
+/// What the starting thread has to tell of a process, by its incarnation.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It is there, or why it is not.
+    Started(u64, Started),
+    /// How it ended, as its template tells it.
+    Reaped(u64, Option<Exit>),
+}
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: Settings,
+    pub(super) plan: Arc<Plan>,
     pub(super) registry: &'static Registry,
     pub(super) doorbell: Doorbell,
     core: Mutex<Core>,
@@ -43,7 +74,7 @@ pub(super) struct Shared {
     room: Condvar,
     /// The pool has ended.
     ended: Condvar,
-    inbox: Mutex<VecDeque<Started>>,
+    inbox: Mutex<VecDeque<News>>,
     cpus: usize,
     /// The process that made the pool. In a copy of it by `fork` the supervisor is not there, and the shared memory still
     /// is: nothing may be done there.
@@ -51,12 +82,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings, registry: &'static Registry) -> io::Result<Self> {
-        let core = Mutex::new(Core::new(settings.workers));
+    pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
+        let core = Mutex::new(Core::new(&settings));
         let doorbell = Doorbell::new()?;
         let pid = std::process::id();
         let (room, ended, inbox, cpus) = (Condvar::new(), Condvar::new(), Mutex::default(), usable_cpus());
-        Ok(Self { settings, registry, doorbell, core, room, ended, inbox, cpus, pid })
+        Ok(Self { settings, plan, registry, doorbell, core, room, ended, inbox, cpus, pid })
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -72,13 +103,22 @@ impl Shared {
         result
     }
 
+    /// As [`with_core`](Self::with_core), for the supervisor, which does on its own thread what comes of it in two steps.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Core) -> T) -> (T, Changes) {
+        let mut core = self.lock();
+        let result = change(&mut core);
+        (result, Changes::of(&mut core))
+    }
+
     fn unlock(&self, mut core: MutexGuard<'_, Core>) {
-        let outcomes = std::mem::take(&mut core.outcomes);
-        let freed = std::mem::take(&mut core.freed);
-        let ended = core.ended;
-        // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
-        let wake_supervisor = core.ending.is_some() && !ended && (freed || !outcomes.is_empty());
+        let changes = Changes::of(&mut core);
         drop(core);
+        self.tell(changes);
+    }
+
+    /// Tells everybody of what has changed. Runs code of the user's: the wakers of tasks.
+    pub(super) fn tell(&self, changes: Changes) {
+        let Changes { outcomes, freed, ended, wake_supervisor } = changes;
         if wake_supervisor {
             self.doorbell.ring();
         }
@@ -142,6 +182,10 @@ impl Shared {
         Ok(cell)
     }
 
+    pub(super) fn method(&self) -> StartMethod {
+        if self.is_copy() { self.settings.method } else { self.lock().method }
+    }
+
     /// An id for a job that failed before it came to the queue.
     pub(super) fn next_job(&self) -> u64 {
         self.with_core(|core| {
@@ -189,16 +233,16 @@ impl Shared {
     }
 
     /// The starting thread's way to tell the supervisor.
-    pub(super) fn deliver(&self, started: Started) {
+    pub(super) fn deliver(&self, news: News) {
         if self.lock().ended {
             // The pool has failed meanwhile. Dropped here, the process is killed and reaped.
             return;
         }
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push_back(started);
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push_back(news);
         self.doorbell.ring();
     }
 
-    pub(super) fn next_started(&self) -> Option<Started> {
+    pub(super) fn next_news(&self) -> Option<News> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 

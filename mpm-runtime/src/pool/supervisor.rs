@@ -12,12 +12,15 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::deadlines::{enforce_deadlines, next_deadline};
 use super::ending;
-use super::member::{Fate, Process, State, how};
+use super::member::{Fate, Process, State};
 use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
-use super::shared::{Shared, Started};
+use super::shared::{News, Shared};
 use crate::error::{Error, Kind, WorkerExit};
-use crate::start::{Offer, Reply, Spawn, StartMethod, flush_stderr, prepare, read_reply, start_in_background};
-use crate::sys::{Poller, block_all_signals, oom_kills};
+use crate::start::{
+    Failure, FailureKind, Offer, Origin, Reply, StartMethod, Started, flush_stderr, how, next_ticket, prepare, put_aside,
+    read_reply,
+};
+use crate::sys::{OwnThread, Poller, oom_kills};
 
 /// A worker that dies within this time after it was ready, without a job, may be one of many that will.
 const EARLY: Duration = Duration::from_secs(1);
@@ -35,54 +38,67 @@ const fn reply_key(incarnation: u64) -> u64 {
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
     poller: Poller,
-    method: Arc<dyn StartMethod>,
-    last_incarnation: u64,
+    origin: Origin,
+    method: StartMethod,
+    /// Somebody has chosen the method: then it is that one or none.
+    chosen: bool,
     /// A start has failed in this turn: further failures of the turn have the same cause.
     failed_now: bool,
 }
 
 impl Supervisor {
-    pub(super) fn new(shared: Arc<Shared>) -> io::Result<Self> {
+    pub(super) fn new(shared: Arc<Shared>, origin: Origin, method: StartMethod, chosen: bool) -> io::Result<Self> {
         let poller = Poller::new()?;
         for fd in shared.doorbell.as_fds() {
             poller.watch(fd, DOORBELL)?;
         }
-        Ok(Self { shared, poller, method: Arc::new(Spawn), last_incarnation: 0, failed_now: false })
+        Ok(Self { shared, poller, origin, method, chosen, failed_now: false })
     }
 
     /// Runs until the pool has ended.
     pub(super) fn run(mut self) {
-        block_all_signals();
-        let ran = catch_unwind(AssertUnwindSafe(|| self.turns()));
+        let thread = OwnThread::enter();
+        let ran = catch_unwind(AssertUnwindSafe(|| self.turns(&thread)));
         // A panic here is a bug of mpm's. Nobody shall wait for ever because of it.
         let reason: Option<Arc<str>> = match ran {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(format!("its supervisor cannot wait for events: {error}").into()),
             Err(_) => Some("its supervisor panicked; this is a bug in mpm".into()),
         };
-        self.shared.with_core(|core| {
+        if let Origin::Template(template) = std::mem::replace(&mut self.origin, Origin::Spawn) {
+            put_aside(template);
+        }
+        let shared = Arc::clone(&self.shared);
+        let ((), changes) = shared.change(|core| {
             if let Some(reason) = &reason {
                 core.fail(reason);
                 ending::abandon(core, reason);
             }
             core.ended = true;
         });
+        thread.lend(|| shared.tell(changes));
         flush_stderr();
     }
 
-    fn turns(&mut self) -> io::Result<()> {
+    fn turns(&mut self, thread: &OwnThread) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
         let mut ready = vec![DOORBELL];
         loop {
-            let shared = Arc::clone(&self.shared);
-            let (ended, wake_at) = shared.with_core(|core| self.turn(core, &ready));
+            let awake = thread.awake();
+            let ((ended, wake_at), changes) = shared.change(|core| self.turn(core, &ready));
+            let (nothing_came, later) = shared.change(|core| ended || core.arm());
+            drop(awake);
+            for changes in [changes, later].into_iter().filter(|changes| !changes.is_nothing()) {
+                thread.lend(|| shared.tell(changes));
+            }
             if ended {
                 return Ok(());
             }
-            if !shared.with_core(Core::arm) {
-                ready = Vec::new();
-                continue;
-            }
-            ready = self.poller.wait(wake_at.map(|at| at.saturating_duration_since(Instant::now())))?;
+            ready = if nothing_came {
+                self.poller.wait(wake_at.map(|at| at.saturating_duration_since(Instant::now())))?
+            } else {
+                Vec::new()
+            };
         }
     }
 
@@ -91,94 +107,149 @@ impl Supervisor {
         if ready.contains(&DOORBELL) {
             self.shared.doorbell.clear();
         }
-        while let Some(started) = self.shared.next_started() {
-            self.adopt(core, started);
-        }
         core.disarm();
         core.drain();
+        while let Some(news) = self.shared.next_news() {
+            match news {
+                News::Started(incarnation, started) => self.adopt(core, incarnation, started),
+                News::Reaped(incarnation, exit) => {
+                    if let Some(child) = core.find_mut(incarnation).and_then(|process| process.child.as_mut()) {
+                        child.reaped(exit);
+                        self.bury(core, incarnation);
+                    }
+                }
+            }
+        }
         for key in ready.iter().filter(|key| **key != DOORBELL) {
-            let slot = core.members.iter().position(|m| m.process.as_ref().is_some_and(|p| p.incarnation == key / 2));
-            let Some(slot) = slot else { continue };
-            if key % 2 == 0 { self.bury(core, slot) } else { self.hear(core, slot) }
+            if key % 2 == 0 { self.bury(core, key / 2) } else { self.hear(core, key / 2) }
         }
         let now = Instant::now();
         enforce_deadlines(core, now, self.shared.settings.start_timeout);
         if let Some(ending) = core.ending {
             ending::proceed(core, ending, now, self.shared.settings.grace);
         }
-        self.fill_slots(core, now);
         core.dispatch();
-        let ended = core.ending.is_some() && core.processes().next().is_none() && core.waiting == 0;
+        self.fill_slots(core, now);
+        core.wake = false;
+        let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0;
         (ended, next_deadline(core))
     }
 
     /// Takes a process from the starting thread.
-    fn adopt(&mut self, core: &mut Core, (incarnation, child): Started) {
-        let Some(slot) = core.members.iter().position(|m| m.process.as_ref().is_some_and(|p| p.incarnation == incarnation)) else {
-            return;
-        };
-        let Some(process) = core.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
-        let watched = child.and_then(|child| {
-            self.poller.watch(&child, exit_key(incarnation))?;
-            self.poller.watch(&process.link, reply_key(incarnation))?;
-            Ok(child)
+    fn adopt(&mut self, core: &mut Core, incarnation: u64, started: Started) {
+        let Some(process) = core.find_mut(incarnation) else { return };
+        let watched = started.and_then(|child| {
+            let watched = self.poller.watch(&child, exit_key(incarnation));
+            let watched = watched.and_then(|()| self.poller.watch(&process.link, reply_key(incarnation)));
+            let error = |e| Error::new(Kind::System, format!("watch worker {}", process.worker)).because(e);
+            watched.map(|()| child).map_err(|e| Failure { error: error(e), kind: FailureKind::Passing })
         });
         match watched {
             Ok(child) => {
                 if process.fate.is_some() {
                     child.kill_group();
                 }
+                if let State::Starting { deadline } = &mut process.state {
+                    *deadline = Instant::now().checked_add(self.shared.settings.start_timeout);
+                }
                 process.child = Some(child);
             }
-            Err(error) => {
-                let error = Error::new(Kind::System, format!("start worker {}", process.worker)).because(error);
-                self.vacate(core, slot);
-                self.start_failed(core, slot, FailedStart::Passing, &error);
+            Err(failure) => self.not_started(core, incarnation, failure),
+        }
+    }
+
+    /// Deals with a process that could not be made.
+    fn not_started(&mut self, core: &mut Core, incarnation: u64, Failure { error, kind }: Failure) {
+        let Some(process) = core.find_mut(incarnation) else { return };
+        // Should a template have made it all the same, it finds that it is to end.
+        process.link.stop();
+        let was_wanted = !matches!(process.fate, Some(Fate::Ended(_)));
+        let error = Error::new(Kind::System, format!("start worker {}", process.worker)).because(error);
+        let slot = self.vacate(core, incarnation);
+        let Some(slot) = slot.filter(|_| was_wanted) else { return };
+        match kind {
+            FailureKind::HasThreads if !self.chosen => {
+                // Nobody has asked for a template: what else works will do.
+                self.method = StartMethod::Spawn;
+                if let Origin::Template(template) = std::mem::replace(&mut self.origin, Origin::Spawn) {
+                    drop(template);
+                }
+                core.method = self.method;
             }
+            FailureKind::HasThreads | FailureKind::Lasting => self.start_failed(core, slot, FailedStart::Lasting, &error),
+            FailureKind::Passing => self.start_failed(core, slot, FailedStart::Passing, &error),
         }
     }
 
     /// Reads what a starting worker says.
-    fn hear(&self, core: &mut Core, slot: usize) {
-        let Core { members, failures, .. } = core;
-        let Some(process) = members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
-        match read_reply(process.link.socket()) {
-            Ok(None) => return,
-            Ok(Some(Reply::Ready)) => {
-                if matches!(process.state, State::Starting { .. }) {
-                    process.state = State::Ready { since: Instant::now() };
-                    *failures = 0;
+    fn hear(&self, core: &mut Core, incarnation: u64) {
+        let Some(process) = core.find_mut(incarnation) else { return };
+        let mut is_ready = false;
+        loop {
+            match read_reply(process.link.socket()) {
+                Ok(None) => return,
+                Ok(Some(Reply::Preloading(index))) => process.preloading = Some(index),
+                Ok(Some(Reply::Preloaded(index, result))) => {
+                    process.preloading = None;
+                    if let Err(reason) = self.shared.plan.check_preload(index, result) {
+                        process.kill(Fate::Unready(reason.clone()));
+                        process.refused = Some(reason);
+                        break;
+                    }
+                }
+                Ok(Some(Reply::Ready)) => {
+                    if matches!(process.state, State::Starting { .. }) {
+                        process.state = State::Ready { since: Instant::now() };
+                        is_ready = true;
+                    }
+                    break;
+                }
+                Ok(Some(Reply::Refused(reason) | Reply::HasThreads(reason))) => {
+                    process.refused = Some(reason);
+                    break;
+                }
+                // The other end is closed: its exit, which comes now, tells why. That is no refusal, after which no other
+                // worker would be tried.
+                Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => break,
+                Err(error) => {
+                    process.kill(Fate::Unready(format!("sent a handshake that cannot be read: {error}")));
+                    break;
                 }
             }
-            Ok(Some(Reply::Refused(reason))) => process.refused = Some(reason),
-            // The other end is closed: its exit, which comes now, tells why. That is no refusal, after which no other
-            // worker would be tried.
-            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {}
-            Err(error) => process.kill(Fate::Unready(format!("sent a handshake that cannot be read: {error}"))),
         }
         self.poller.forget(&process.link);
+        if is_ready {
+            core.failures = 0;
+        }
     }
 
     /// Deals with a process that has exited: its jobs, its report, its slot.
-    fn bury(&mut self, core: &mut Core, slot: usize) {
-        let Core { members, outcomes, mean, .. } = core;
-        let Some(process) = members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
-        let Some(exit) = process.child.as_mut().and_then(crate::sys::Child::try_reap) else { return };
-        if matches!(process.state, State::Starting { .. })
-            && let Ok(Some(Reply::Refused(reason))) = read_reply(process.link.socket())
-        {
-            process.refused = Some(reason);
+    fn bury(&mut self, core: &mut Core, incarnation: u64) {
+        let Some(process) = core.find_mut(incarnation) else { return };
+        let Some(child) = process.child.as_mut() else { return };
+        let shared = Arc::clone(&self.shared);
+        let Some(exit) = child.reap(move |exit| shared.deliver(News::Reaped(incarnation, exit))) else {
+            // Its template tells how it ended; until then there is nothing more to be seen of it.
+            if child.pidfd().has_ended() {
+                self.poller.forget(child);
+            }
+            return;
+        };
+        if matches!(process.state, State::Starting { .. }) && process.refused.is_none() {
+            self.hear(core, incarnation);
         }
+        let (mut outcomes, mut mean) = (std::mem::take(&mut core.outcomes), core.mean);
+        let Some(process) = core.find_mut(incarnation) else { return };
         // What it sent before its death counts: a result that is there wins over the death.
-        process.drain(outcomes, mean);
+        process.drain(&mut outcomes, &mut mean);
         let stderr = process.capture.finish();
         let before = outcomes.len();
-        let payloads = process.dies(exit, &stderr, outcomes);
+        let payloads = process.dies(exit, &stderr, &mut outcomes);
         let killed_jobs = outcomes.len() > before;
         let unstarted = process.reunite(payloads);
         let useful = killed_jobs || process.jobs_done > 0;
         let expected = matches!(process.fate, Some(Fate::Ended(_))) || matches!(process.state, State::Stopping { .. });
-        let refused = process.refused.is_some() || exit.code == Some(WorkerExit::TokenSpent.code());
+        let refused = process.refused.is_some() || exit.code() == Some(WorkerExit::TokenSpent.code());
         let kind = match process.state {
             State::Ready { since } => FailedStart::WasReady { early: since.elapsed() < EARLY },
             _ if refused => FailedStart::Lasting,
@@ -189,9 +260,10 @@ impl Supervisor {
             // A process that the user forked may hold the same description: closing it would not end its events.
             self.poller.forget(child);
         }
+        (core.outcomes, core.mean) = (outcomes, mean);
         core.requeue(unstarted);
-        self.vacate(core, slot);
-        if !useful && !expected {
+        let slot = self.vacate(core, incarnation);
+        if let Some(slot) = slot.filter(|_| !useful && !expected) {
             self.start_failed(core, slot, kind, &error);
         }
     }
@@ -206,7 +278,7 @@ impl Supervisor {
             self.failed_now = true;
             core.failures
         };
-        let promising = core.processes().filter(|p| p.is_promising()).count();
+        let promising = core.all_processes().filter(|p| p.is_promising()).count();
         match after_failed_start(kind, count, promising) {
             AfterFailedStart::GiveUp => core.fail(&error.to_string().into()),
             AfterFailedStart::RetryAfter(wait) => {
@@ -217,21 +289,25 @@ impl Supervisor {
         }
     }
 
-    /// Lets go of a process and of its place in the poller.
-    fn vacate(&self, core: &mut Core, slot: usize) {
-        if let Some(process) = core.members.get_mut(slot).and_then(|m| m.process.take()) {
-            self.poller.forget(&process.link);
-        }
+    /// Lets go of a process and of its place in the poller. Its slot, unless it was leaving.
+    fn vacate(&self, core: &mut Core, incarnation: u64) -> Option<usize> {
+        let (slot, process) = core.remove(incarnation)?;
+        self.poller.forget(&process.link);
+        slot
     }
 
-    /// Starts a process in every slot that shall have one.
+    /// Starts a process in every slot that shall have one, and a successor where one will be needed.
     fn fill_slots(&mut self, core: &mut Core, now: Instant) {
         if !core.wants_processes() {
             return;
         }
         for slot in 0..core.members.len() {
-            let empty = core.members.get(slot).is_some_and(|m| m.process.is_none() && m.not_before.is_none_or(|at| at <= now));
-            if empty && let Err(error) = self.start(core, slot, now) {
+            let wanted = core.members.get(slot).is_some_and(|m| m.process.is_none() || core.wants_successor(m));
+            let may = core.members.get(slot).is_some_and(|m| m.not_before.is_none_or(|at| at <= now));
+            if wanted
+                && may
+                && let Err(error) = self.start(core, slot)
+            {
                 self.start_failed(core, slot, FailedStart::Passing, &error);
                 // What was wanting here will be wanting for the others; each tries again at its time.
                 return;
@@ -239,15 +315,16 @@ impl Supervisor {
         }
     }
 
-    fn start(&mut self, core: &mut Core, slot: usize, now: Instant) -> Result<(), Error> {
+    fn start(&mut self, core: &mut Core, slot: usize) -> Result<(), Error> {
         let settings = &self.shared.settings;
         let Some(member) = core.members.get_mut(slot) else { return Ok(()) };
         member.not_before = None;
         let worker: Arc<str> = format!("{}-{}", settings.name, member.slot).into();
         let offer = Offer {
             worker: &worker,
-            env: &settings.env,
-            cwd: settings.cwd.as_deref(),
+            plan: &self.shared.plan,
+            method: self.method,
+            max_jobs: settings.max_jobs,
             doorbell: &self.shared.doorbell,
             registry: self.shared.registry,
         };
@@ -255,27 +332,33 @@ impl Supervisor {
         let failed = |what: String| move |e: io::Error| Error::new(Kind::System, what).because(e);
         let (link, capture, launch) =
             prepare(&offer).map_err(|e| Error::new(Kind::System, format!("start worker {worker}")).because(e))?;
-        self.last_incarnation += 1;
-        let incarnation = self.last_incarnation;
+        let incarnation = next_ticket();
         let shared = Arc::clone(&self.shared);
-        start_in_background(Arc::clone(&self.method), launch, move |child| shared.deliver((incarnation, child)))
-            .map_err(failed(format!("start worker {worker}")))?;
-        member.process = Some(Process {
+        let then = Box::new(move |started| shared.deliver(News::Started(incarnation, started)));
+        self.origin.start(launch, incarnation, settings.start_timeout, then).map_err(failed(format!("start worker {worker}")))?;
+        let process = Process {
             incarnation,
             worker,
-            state: State::Starting { deadline: now.checked_add(settings.start_timeout) },
+            state: State::Starting { deadline: None },
             link,
             capture,
             child: None,
+            origin: self.origin.clone(),
             in_flight: std::collections::VecDeque::new(),
             jobs_done: 0,
             oom_kills_before,
             fate: None,
             refused: None,
+            preloading: None,
             last_used: 0,
             spent: false,
             lookers: 0,
-        });
+        };
+        if member.process.is_none() {
+            member.process = Some(process)
+        } else {
+            member.next = Some(process)
+        }
         Ok(())
     }
 }

@@ -1,22 +1,34 @@
-//! What a started worker does before its first job: takes its socket, ties its life to the parent's, checks that both
-//! fit, says that it is ready.
+//! What a started process does before its first job: takes its socket, ties its life to the parent's, checks that both
+//! fit, preloads, says that it is ready. A worker that a template has forked does the same, but for what its template has
+//! done already.
 
-use std::ffi::OsStr;
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 
-use super::handshake::{Hello, PROTOCOL, Reply};
+use super::current::{Current, ParentProcess, become_current};
+use super::forkserver::{Inheritance, serve_forks};
+use super::handshake::{Hello, HelloFds, PROTOCOL, Reply, send};
+use super::method::inherit_start_method;
+use super::plan::PreloadJob;
+use super::recipe::{Role, Token, installed};
 use crate::error::WorkerExit;
 use crate::link::WorkerEnd;
-use crate::registry::Registry;
+use crate::registry::{Registration, Registry};
 use crate::sys::{
-    Socket, adopt_stdout, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now, fault_point, finish,
-    ignore_interrupt, rename, say, socket_from_raw,
+    Armed, Pidfd, Socket, Title, adopt_stdout, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now, fault_point,
+    finish, ignore_interrupt, rename, say, socket_from_raw,
 };
 
-/// Bytes of a refusal, which has to fit into one message.
-const LONGEST_REASON: usize = 16 * 1024;
+/// Bytes of a refusal or a result, which has to fit into one message.
+const LONGEST_TEXT: usize = 16 * 1024;
+
+/// What a child does, handed in from above: this room names neither the worker's loop nor how a job is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Duties {
+    pub(crate) serve: fn(Setup) -> WorkerExit,
+    /// Runs one job: its encoded result, or why there is none.
+    pub(crate) preload: fn(&Registration, &[u8]) -> Result<Vec<u8>, String>,
+}
 
 /// What the worker loop gets.
 #[derive(Debug)]
@@ -24,59 +36,124 @@ pub(crate) struct Setup {
     pub(crate) link: WorkerEnd,
     pub(crate) registry: &'static Registry,
     pub(crate) worker: String,
+    /// After so many jobs it ends; 0 for never.
+    pub(crate) max_jobs: u64,
 }
 
-/// Turns this process into the worker that `token` says, runs `serve`, and ends with its exit code.
-pub(crate) fn become_worker(token: (i32, u64), stdout_aside: bool, serve: fn(Setup) -> WorkerExit) -> ! {
-    let (number, nonce) = token;
-    let Some(socket) = socket_from_raw(number) else {
+/// Who has started this process.
+#[derive(Debug)]
+pub(super) enum Born {
+    /// The parent itself.
+    OfParent,
+    /// A template, which kills its workers when the parent is gone. Here the worker's name goes in listings.
+    OfTemplate(Option<Title>),
+}
+
+/// Why a process does not become what it was started for.
+pub(super) struct Refusal {
+    exit: WorkerExit,
+    reply: Option<Reply>,
+    reason: String,
+}
+
+/// Turns this process into what `token` says, and ends with it.
+pub(crate) fn begin(token: Token) -> ! {
+    let Ok(installed) = installed() else { exit_now(WorkerExit::TokenSpent.code()) };
+    let Some(socket) = socket_from_raw(token.socket) else {
         say("mpm: this command line belongs to a worker process; it is used once, by the program that made it");
         exit_now(WorkerExit::TokenSpent.code());
     };
-    if stdout_aside {
+    if installed.recipe.prints_first() {
         adopt_stdout();
     }
     ignore_interrupt();
+    match token.role {
+        Role::Worker => be_worker(socket, token.nonce, Born::OfParent),
+        Role::Template => be_template(socket, token.nonce),
+    }
+}
+
+/// The whole life of a worker.
+pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     fault_point("started");
-    match set_up(socket, nonce) {
-        Ok(setup) => finish(serve(setup).code()),
-        Err((exit, reason)) => {
-            say(&format!("mpm: worker not started: {reason}"));
-            exit_now(exit.code());
+    let serve = installed().map(|installed| installed.duties.serve);
+    match serve.map_err(|e| Refusal::handshake(e.to_string())).and_then(|serve| Ok((serve, set_up(socket, nonce, &born)?))) {
+        Ok((serve, setup)) => finish(serve(setup).code()),
+        Err(refusal) => refusal.end(),
+    }
+}
+
+fn be_template(socket: Socket, nonce: u64) -> ! {
+    rename("mpm-template");
+    match set_up_template(&socket, nonce) {
+        Ok(inheritance) => serve_forks(socket, inheritance),
+        Err(refusal) => {
+            refusal.tell(&socket);
+            refusal.end()
         }
     }
 }
 
-fn set_up(socket: Socket, nonce: u64) -> Result<Setup, (WorkerExit, String)> {
-    let (hello, [requests, responses, ringer, lifeline]) =
-        Hello::receive(&socket).map_err(|e| (WorkerExit::ParentGone, format!("no handshake from the parent: {e}")))?;
-    let second_tie = arm_parent_death_signal(hello.parent);
-    if let Err(error) = arm_lifeline(lifeline)
-        && (error.kind() == ErrorKind::BrokenPipe || !second_tie)
-    {
-        return Err((WorkerExit::ParentGone, format!("the parent is gone: {error}")));
-    }
+fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Setup, Refusal> {
+    let (hello, fds) = Hello::receive(&socket).map_err(Refusal::no_handshake)?;
+    let HelloFds { lifeline, parent, link, beside } = fds;
+    let second_tie = match born {
+        Born::OfParent => arm_parent_death_signal(hello.parent),
+        // Its parent by number is the template, whose end shall not be its own.
+        Born::OfTemplate(_) => true,
+    };
+    tie(lifeline, second_tie)?.into_iter().for_each(Armed::for_good);
     fault_point("greeted");
-    rename(&hello.worker);
+    rename(&hello.name);
+    if let Born::OfTemplate(Some(title)) = born {
+        title.write(&hello.name);
+    }
     let checked = check(&hello, nonce).and_then(|registry| {
+        run_preload(&socket, registry, preload_jobs(hello.preload, beside)?)?;
         let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
-        let link = WorkerEnd::open(other, requests, responses, ringer).map_err(|e| format!("map the link: {e}"))?;
+        let [requests, responses, doorbell] = link.ok_or("the hello came without a link")?;
+        let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
         Ok((link, registry))
     });
-    let (reply, result) = match checked {
-        Ok(parts) => (Reply::Ready, Ok(parts)),
-        Err(mut reason) => {
-            reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
-            (Reply::Refused(reason.clone()), Err((WorkerExit::HandshakeFailed, reason)))
-        }
-    };
-    let sent = reply.send(&socket);
-    let (link, registry) = result?;
-    sent.map_err(|e| (WorkerExit::ParentGone, format!("the parent does not listen: {e}")))?;
+    let (link, registry) = checked.map_err(|reason| {
+        let refusal = Refusal::handshake(reason);
+        refusal.tell(&socket);
+        refusal
+    })?;
+    become_current(Current {
+        name: hello.name.clone(),
+        method: hello.method,
+        parent: ParentProcess::new(hello.parent_name, hello.parent, Pidfd::from(parent)),
+    });
+    send(&socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
     fault_point("ready");
-    Ok(Setup { link, registry, worker: hello.worker })
+    Ok(Setup { link, registry, worker: hello.name, max_jobs: hello.max_jobs })
 }
 
+fn set_up_template(socket: &Socket, nonce: u64) -> Result<Inheritance, Refusal> {
+    let (hello, HelloFds { lifeline, parent, beside, .. }) = Hello::receive(socket).map_err(Refusal::no_handshake)?;
+    // Only while user code runs here; later it is for this process to end its workers before itself.
+    let tied = tie(lifeline, false)?;
+    let registry = check(&hello, nonce).map_err(Refusal::handshake)?;
+    let jobs = preload_jobs(hello.preload, beside).map_err(Refusal::handshake)?;
+    let inheritance = Inheritance::prepare(socket, registry, jobs, Pidfd::from(parent))?;
+    drop(tied);
+    send(socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
+    Ok(inheritance)
+}
+
+/// Ties this process's group to the parent. Without a second tie, an error that leaves it untied is one of the start.
+fn tie(lifeline: OwnedFd, second_tie: bool) -> Result<Option<Armed>, Refusal> {
+    match arm_lifeline(lifeline) {
+        Ok(armed) => Ok(Some(armed)),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe || !second_tie => {
+            Err(Refusal { exit: WorkerExit::ParentGone, reply: None, reason: format!("the parent is gone: {error}") })
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether this process is what the parent expects; enters the directory.
 fn check(hello: &Hello, nonce: u64) -> Result<&'static Registry, String> {
     if hello.protocol != PROTOCOL || hello.nonce != nonce {
         return Err("the parent speaks another version of the protocol, or the token is not its own".to_owned());
@@ -89,9 +166,66 @@ fn check(hello: &Hello, nonce: u64) -> Result<&'static Registry, String> {
     if registry.fingerprint() != hello.fingerprint {
         return Err("the registered targets differ from the parent's".to_owned());
     }
-    if let Some(cwd) = &hello.cwd {
-        let path = Path::new(OsStr::from_bytes(cwd));
-        std::env::set_current_dir(path).map_err(|e| format!("enter the working directory {}: {e}", path.display()))?;
+    inherit_start_method(hello.default_method);
+    if let Some(directory) = &hello.directory {
+        directory.enter()?;
     }
     Ok(registry)
+}
+
+fn preload_jobs(parcel: Option<super::parcel::Parcel>, beside: Option<OwnedFd>) -> Result<Vec<PreloadJob>, String> {
+    let Some(parcel) = parcel else { return Ok(Vec::new()) };
+    let bytes = parcel.open(beside).map_err(|e| format!("take over what is to be preloaded: {e}"))?;
+    postcard::from_bytes(&bytes).map_err(|e| format!("read what is to be preloaded: {e}"))
+}
+
+/// Runs jobs one after the other, and tells the parent of each.
+pub(super) fn run_preload(socket: &Socket, registry: &Registry, jobs: Vec<PreloadJob>) -> Result<(), String> {
+    let preload = installed().map_err(|e| e.to_string())?.duties.preload;
+    for (index, job) in (0..).zip(jobs) {
+        let tell = |reply: Reply| send(socket, &reply, &[]).map_err(|e| format!("the parent does not listen: {e}"));
+        tell(Reply::Preloading(index))?;
+        fault_point("preloading");
+        let registration = registry.get(job.target).ok_or_else(|| format!("there is no target {}", job.target))?;
+        let result = preload(registration, &job.arguments).map_err(|e| format!("preload job `{}` {e}", job.name))?;
+        if result.len() > LONGEST_TEXT {
+            return Err(format!("preload job `{}` returned {} bytes; a failure is told in less", job.name, result.len()));
+        }
+        tell(Reply::Preloaded(index, result))?;
+    }
+    Ok(())
+}
+
+impl Refusal {
+    pub(super) fn handshake(reason: String) -> Self {
+        let mut told = reason.clone();
+        told.truncate(told.floor_char_boundary(LONGEST_TEXT));
+        Self { exit: WorkerExit::HandshakeFailed, reply: Some(Reply::Refused(told)), reason }
+    }
+
+    pub(super) fn threads(reason: String) -> Self {
+        Self { exit: WorkerExit::HandshakeFailed, reply: Some(Reply::HasThreads(reason.clone())), reason }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
+    fn no_handshake(error: std::io::Error) -> Self {
+        Self { exit: WorkerExit::ParentGone, reply: None, reason: format!("no handshake from the parent: {error}") }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
+    pub(super) fn not_heard(error: std::io::Error) -> Self {
+        Self { exit: WorkerExit::ParentGone, reply: None, reason: format!("the parent does not listen: {error}") }
+    }
+
+    /// Tells the parent, as far as it listens.
+    pub(super) fn tell(&self, socket: &Socket) {
+        if let Some(reply) = &self.reply {
+            drop(send(socket, reply, &[]));
+        }
+    }
+
+    pub(super) fn end(self) -> ! {
+        say(&format!("mpm: worker not started: {}", self.reason));
+        exit_now(self.exit.code())
+    }
 }

@@ -1,19 +1,29 @@
-//! The handshake: the parent says who it is and what it gives, the worker says that it is ready or why it is not.
+//! What parent, template and worker say to each other before there are jobs, each a message on a control socket.
+//!
+//! | message | from | to | descriptors |
+//! |---|---|---|---|
+//! | [`Hello`] | parent | worker or template, as soon as it runs | lifeline, parent's pidfd; a worker's three of the link; what is too large for the message |
+//! | [`Reply`] | worker or template | parent | none |
+//! | [`Order`] | parent | template | for a fork: the worker's control socket, its standard error |
+//! | [`Answer`] | template | parent, one for each order, in their order | for a fork: the worker's pidfd |
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind, Result};
+use super::method::StartMethod;
+use super::parcel::Parcel;
+use super::plan::Directory;
 use crate::sys::Socket;
 
 /// Changes whenever the link or these messages change; both sides are the same file, so a difference means a mix-up.
-pub(crate) const PROTOCOL: u32 = 1;
-/// The longest handshake message: a path, some names, a list of targets.
+pub(crate) const PROTOCOL: u32 = 2;
+/// The longest message: a path, some names, a parcel.
 const LONGEST: usize = 64 * 1024;
 
-/// From the parent, with four descriptors: requests, responses, doorbell, lifeline.
+/// From the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Hello {
     pub(crate) protocol: u32,
@@ -22,44 +32,103 @@ pub(crate) struct Hello {
     pub(crate) build: u64,
     /// Identifies the set of registered targets.
     pub(crate) fingerprint: u64,
-    pub(crate) worker: String,
-    pub(crate) cwd: Option<Vec<u8>>,
+    pub(crate) name: String,
+    pub(crate) directory: Option<Directory>,
     pub(crate) parent: u32,
+    pub(crate) parent_name: String,
+    pub(crate) method: StartMethod,
+    pub(crate) default_method: Option<StartMethod>,
+    /// The encoded jobs to be run first, if there are any.
+    pub(crate) preload: Option<Parcel>,
+    /// After so many jobs a worker ends by itself; 0 for never.
+    pub(crate) max_jobs: u64,
 }
 
-/// From the worker.
+/// What came with a hello.
+#[derive(Debug)]
+pub(super) struct HelloFds {
+    pub(super) lifeline: OwnedFd,
+    pub(super) parent: OwnedFd,
+    /// Requests, responses, doorbell.
+    pub(super) link: Option<[OwnedFd; 3]>,
+    pub(super) beside: Option<OwnedFd>,
+}
+
+/// From the worker or the template.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
+    /// This preload job begins.
+    Preloading(u32),
+    /// It has returned this.
+    Preloaded(u32, Vec<u8>),
     Ready,
     Refused(String),
+    /// A template that has other threads, and so cannot fork.
+    HasThreads(String),
+}
+
+/// What a template is told to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Order {
+    /// Fork a worker, which will find this nonce in its hello.
+    Fork { nonce: u64 },
+    /// Say how this worker ended, which has.
+    Reap { pid: i32 },
+}
+
+/// What it says to that.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    Forked {
+        pid: i32,
+    },
+    /// The number of the system's error.
+    NotForked(i32),
+    /// As waitpid(2) tells it, and the most memory that it held at once.
+    Reaped {
+        status: Option<i32>,
+        max_rss: u64,
+    },
 }
 
 impl Hello {
-    pub(crate) fn send(&self, socket: &Socket, fds: &[BorrowedFd<'_>; 4]) -> Result<()> {
-        let bytes = postcard::to_stdvec(self).map_err(|e| Error::new(Kind::System, "encode the handshake").because(e))?;
-        socket.send(&bytes, fds).map_err(|e| Error::new(Kind::System, "send the handshake to a new worker").because(e))
-    }
-
-    pub(crate) fn receive(socket: &Socket) -> io::Result<(Self, [OwnedFd; 4])> {
-        let mut buffer = vec![0; LONGEST];
-        let (n, fds) = socket.receive(&mut buffer, false)?;
-        let hello = postcard::from_bytes(buffer.get(..n).unwrap_or_default()).map_err(io::Error::other)?;
-        let fds = fds.try_into().map_err(|_| io::Error::other("the handshake came without its descriptors"))?;
-        Ok((hello, fds))
+    pub(super) fn receive(socket: &Socket) -> io::Result<(Self, HelloFds)> {
+        let (hello, fds): (Self, _) = receive(socket, false)?;
+        let mut fds = fds.into_iter();
+        let lacks = || io::Error::other("the hello came without its descriptors");
+        let (lifeline, parent) = fds.next().zip(fds.next()).ok_or_else(lacks)?;
+        let rest: Vec<_> = fds.collect();
+        let (link, beside) = match rest.len() {
+            0 | 1 => (None, rest.into_iter().next()),
+            _ => {
+                let mut rest = rest.into_iter();
+                let link = [rest.next(), rest.next(), rest.next()];
+                let [Some(requests), Some(responses), Some(doorbell)] = link else { return Err(lacks()) };
+                (Some([requests, responses, doorbell]), rest.next())
+            }
+        };
+        Ok((hello, HelloFds { lifeline, parent, link, beside }))
     }
 }
 
-impl Reply {
-    pub(crate) fn send(&self, socket: &Socket) -> io::Result<()> {
-        socket.send(&postcard::to_stdvec(self).map_err(io::Error::other)?, &[])
-    }
+/// Sends one message at once.
+pub(super) fn send(socket: &Socket, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    socket.send(&postcard::to_stdvec(message).map_err(io::Error::other)?, fds)
 }
 
-/// The worker's reply, if it lies there: `None` when there is none yet, an error when it is none of ours.
-pub(crate) fn read_reply(socket: &Socket) -> io::Result<Option<Reply>> {
+/// Receives one message; with `now`, one that is not there yet is an error.
+pub(super) fn receive<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Vec<OwnedFd>)> {
     let mut buffer = vec![0; LONGEST];
-    match socket.receive(&mut buffer, true) {
-        Ok((n, _)) => postcard::from_bytes(buffer.get(..n).unwrap_or_default()).map(Some).map_err(io::Error::other),
+    let (n, fds) = socket.receive(&mut buffer, now)?;
+    let unreadable = |e| io::Error::new(io::ErrorKind::InvalidData, e);
+    let message = postcard::from_bytes(buffer.get(..n).unwrap_or_default()).map_err(unreadable)?;
+    Ok((message, fds))
+}
+
+/// The next reply, if one lies there: `None` when there is none yet, an error when it is none of ours.
+pub(crate) fn read_reply(socket: &Socket) -> io::Result<Option<Reply>> {
+    match receive(socket, true) {
+        Ok((reply, _)) => Ok(Some(reply)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }

@@ -1,102 +1,118 @@
-//! Start methods: one trait, several ways to make a process. `Spawn` starts the executable anew.
+//! What a new worker gets: a link, a name, a hello that waits for it in its socket.
 
-use std::ffi::{CString, OsString};
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::handshake::{Hello, PROTOCOL};
-use super::recipe::recipe;
+use super::current::current_process;
+use super::handshake::{Hello, PROTOCOL, send};
+use super::method::StartMethod;
+use super::parcel::Parcel;
+use super::plan::Plan;
 use super::stderr::{Capture, capture_stderr};
 use crate::error::{Error, Kind, Result};
-use crate::link::{LinkFds, ParentEnd};
+use crate::link::ParentEnd;
 use crate::registry::Registry;
-use crate::sys::{Child, Doorbell, Lifeline, Socket, SpawnRequest, executable_identity, spawn};
+use crate::sys::{Doorbell, Lifeline, Memfd, Pidfd, Socket, executable_identity};
 
-/// A way to make a worker process.
-pub(crate) trait StartMethod: Send + Sync + fmt::Debug {
-    /// Starts the process. It finds its hello in the control socket.
-    fn start(&self, launch: &Launch) -> io::Result<Child>;
-}
-
-/// What a start method needs; dropped afterwards, it closes the child's ends in this process.
+/// What is needed to start a worker; dropped afterwards, it closes the child's ends in this process.
 #[derive(Debug)]
 pub(crate) struct Launch {
-    arguments: Vec<CString>,
-    environment: Vec<CString>,
-    control: Socket,
-    stderr: OwnedFd,
-    prints_first: bool,
+    pub(super) name: Arc<str>,
+    pub(super) nonce: u64,
+    pub(super) control: OwnedFd,
+    pub(super) stderr: OwnedFd,
+    pub(super) plan: Arc<Plan>,
 }
 
 /// What the pool says about a worker that it wants.
 #[derive(Debug)]
 pub(crate) struct Offer<'a> {
-    pub(crate) worker: &'a str,
-    pub(crate) env: &'a [(OsString, OsString)],
-    pub(crate) cwd: Option<&'a Path>,
+    pub(crate) worker: &'a Arc<str>,
+    pub(crate) plan: &'a Arc<Plan>,
+    pub(crate) method: StartMethod,
+    pub(crate) max_jobs: u64,
     pub(crate) doorbell: &'a Doorbell,
     pub(crate) registry: &'a Registry,
 }
 
-/// `posix_spawn` of `/proc/self/exe`: a fresh process, about a millisecond.
-#[derive(Debug)]
-pub(crate) struct Spawn;
-
-impl StartMethod for Spawn {
-    fn start(&self, launch: &Launch) -> io::Result<Child> {
-        spawn(&SpawnRequest {
-            argv: &launch.arguments,
-            env: &launch.environment,
-            control: launch.control.as_fd(),
-            stderr: launch.stderr.as_fd(),
-            set_stdout_aside: launch.prints_first,
-        })
-    }
+fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
+    move |e| Error::new(Kind::System, what).because(e)
 }
 
 /// Makes a link and everything else that a new worker gets, and puts its hello into its socket.
 pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)> {
-    let recipe = recipe()?;
-    let system = |what: &'static str| move |e: io::Error| Error::new(Kind::System, what).because(e);
-    let (link, fds, control): (ParentEnd, LinkFds, Socket) =
-        ParentEnd::create().map_err(system("make the shared memory of a worker"))?;
+    let (link, fds, control) = ParentEnd::create().map_err(system("make the shared memory of a worker"))?;
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a worker"))?;
+    // A template has preloaded already.
+    let preload = offer.method == StartMethod::Spawn;
+    let (hello, beside) = hello(offer.worker, offer.plan, offer.method, preload, offer.registry)?;
+    let hello = Hello { max_jobs: offer.max_jobs, ..hello };
+    let [requests, responses] = fds.as_fds();
+    greet(link.socket(), &hello, &[requests, responses, offer.doorbell.ringer()], beside.as_ref())?;
+    let launch = Launch { name: Arc::clone(offer.worker), nonce: hello.nonce, control, stderr, plan: Arc::clone(offer.plan) };
+    Ok((link, capture, launch))
+}
+
+/// What every new process is told, and the memory beside it if there is too much to tell.
+pub(super) fn hello(
+    name: &str,
+    plan: &Plan,
+    method: StartMethod,
+    preload: bool,
+    registry: &Registry,
+) -> Result<(Hello, Option<Memfd>)> {
+    let packed = if preload && !plan.preload.jobs.is_empty() {
+        let jobs = postcard::to_stdvec(&plan.preload.jobs).map_err(|e| system("encode what is preloaded")(io::Error::other(e)))?;
+        Some(Parcel::pack(&jobs).map_err(system("put what is preloaded into shared memory"))?)
+    } else {
+        None
+    };
+    let (preload, beside) = packed.map_or((None, None), |(parcel, beside)| (Some(parcel), beside));
     let hello = Hello {
         protocol: PROTOCOL,
         nonce: nonce(),
         build: executable_identity().map_err(system("look at /proc/self/exe"))?,
-        fingerprint: offer.registry.fingerprint(),
-        worker: offer.worker.to_owned(),
-        cwd: offer.cwd.map(|path| path.as_os_str().as_bytes().to_vec()),
+        fingerprint: registry.fingerprint(),
+        name: name.to_owned(),
+        directory: plan.directory.clone(),
         parent: std::process::id(),
+        parent_name: current_process().name().to_owned(),
+        method,
+        default_method: plan.default_method,
+        preload,
+        max_jobs: 0,
     };
-    let lifeline = lifeline().map_err(system("make the lifeline of the workers"))?;
-    let [requests, responses] = fds.as_fds();
-    hello.send(link.socket(), &[requests, responses, offer.doorbell.ringer(), lifeline.read_end()])?;
-    let launch = Launch {
-        arguments: recipe.arguments(offer.worker, hello.nonce),
-        environment: environment(offer.env),
-        control,
-        stderr,
-        prints_first: recipe.prints_first(),
-    };
-    Ok((link, capture, launch))
+    Ok((hello, beside))
 }
 
-/// The one lifeline of this process; it ends with the process. A failure is not remembered: the next start tries again.
-/// A copy of the process made by fork(2) makes one of its own, since its parent holds the other end of the old one too.
-fn lifeline() -> io::Result<Arc<Lifeline>> {
-    static LIFELINE: Mutex<Option<(u32, Arc<Lifeline>)>> = Mutex::new(None);
-    let mut known = LIFELINE.lock().unwrap_or_else(PoisonError::into_inner);
+/// Sends a hello with all that belongs to it.
+pub(super) fn greet(socket: &Socket, hello: &Hello, link: &[BorrowedFd<'_>], beside: Option<&Memfd>) -> Result<()> {
+    let ties = ties().map_err(system("make the lifeline of the workers"))?;
+    let mut fds = vec![ties.lifeline.read_end(), ties.pidfd.as_fd()];
+    fds.extend_from_slice(link);
+    fds.extend(beside.map(AsFd::as_fd));
+    send(socket, hello, &fds).map_err(system("send the hello to a new process"))
+}
+
+/// What ties children to this process. It ends with the process.
+#[derive(Debug)]
+pub(super) struct Ties {
+    pub(super) lifeline: Lifeline,
+    pub(super) pidfd: Pidfd,
+}
+
+/// The ties of this process. A failure is not remembered: the next start tries again. A copy of the process made by fork(2)
+/// makes its own, since its parent holds the other end of the old ones too.
+pub(super) fn ties() -> io::Result<Arc<Ties>> {
+    static TIES: Mutex<Option<(u32, Arc<Ties>)>> = Mutex::new(None);
+    let mut known = TIES.lock().unwrap_or_else(PoisonError::into_inner);
     let pid = std::process::id();
     match &*known {
-        Some((owner, lifeline)) if *owner == pid => Ok(Arc::clone(lifeline)),
+        Some((owner, ties)) if *owner == pid => Ok(Arc::clone(ties)),
         _ => {
-            let made = Arc::new(Lifeline::new()?);
+            let number = i32::try_from(pid).map_err(io::Error::other)?;
+            let made = Arc::new(Ties { lifeline: Lifeline::new()?, pidfd: Pidfd::open(number)? });
             *known = Some((pid, Arc::clone(&made)));
             Ok(made)
         }
@@ -107,17 +123,4 @@ fn lifeline() -> io::Result<Arc<Lifeline>> {
 fn nonce() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
-}
-
-/// This process's environment with `changes` over it, as `K=V` strings.
-fn environment(changes: &[(OsString, OsString)]) -> Vec<CString> {
-    let kept = std::env::vars_os().filter(|(key, _)| !changes.iter().any(|(changed, _)| changed == key));
-    kept.chain(changes.iter().cloned())
-        .filter_map(|(key, value)| {
-            let mut entry = key.into_encoded_bytes();
-            entry.push(b'=');
-            entry.extend(value.as_bytes());
-            CString::new(entry).ok()
-        })
-        .collect()
 }

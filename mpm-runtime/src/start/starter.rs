@@ -1,58 +1,256 @@
-//! The one thread that starts all children of this process.
+//! The one thread that starts all children of this process, and speaks with its templates.
 //!
 //! It lives as long as the process: a child may ask to be told when the thread that started it ends
 //! (`PR_SET_PDEATHSIG` is per thread, prctl(2)), so no thread of the user's may be that one. It also keeps a slow start
-//! from holding up a pool.
+//! from holding up a pool. It sleeps in one epoll over its bell and the templates' sockets and ends.
+//!
+//! | a template is | until |
+//! |---|---|
+//! | not running | a worker is ordered: it is started |
+//! | preparing | it says that it is ready, refuses, or is overdue |
+//! | serving | it dies, is overdue, or nobody uses it any more |
+//!
+//! Orders to one template are answered in their order, so what was sent waits in a row.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::mpsc::{Sender, channel};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use super::launch::{Launch, StartMethod};
-use crate::sys::{Child, block_all_signals};
+use super::launch::Launch;
+use super::line::Line;
+use super::process::ChildProcess;
+use super::recipe::{Role, installed};
+use super::served::{Fork, Reap, Request, Served};
+use super::stderr::Capture;
+use super::template::Template;
+use crate::error::{Error, Kind};
+use crate::sys::{Child, Doorbell, Exit, OwnThread, Poller, Socket, SpawnRequest, spawn};
 
-struct Order {
-    method: Arc<dyn StartMethod>,
-    launch: Launch,
-    then: Box<dyn FnOnce(io::Result<Child>) + Send>,
+const BELL: u64 = 0;
+
+/// Called on the starting thread with what came of an order.
+pub(crate) type Then<T> = Box<dyn FnOnce(T) + Send>;
+
+/// Why a process was not started.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) kind: FailureKind,
 }
 
-/// Starts a process on the starting thread and calls `then` there with what came of it.
-///
-/// # Errors
-/// When the thread cannot be started.
-pub(crate) fn start_in_background(
-    method: Arc<dyn StartMethod>,
-    launch: Launch,
-    then: impl FnOnce(io::Result<Child>) + Send + 'static,
-) -> io::Result<()> {
-    static STARTER: Mutex<Option<(u32, Sender<Order>)>> = Mutex::new(None);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// Another try can go better.
+    Passing,
+    /// Every other try would fail too.
+    Lasting,
+    /// This program cannot be forked: it has threads before it comes to `init`.
+    HasThreads,
+}
+
+pub(crate) type Started = Result<ChildProcess, Failure>;
+
+enum Order {
+    Spawn { launch: Launch, then: Then<Started> },
+    Fork(Arc<Template>, Fork),
+    GiveUp { template: u64, ticket: u64 },
+    Reap { template: Arc<Template>, reap: Reap },
+    Adopt { template: Arc<Template>, child: Child, socket: Socket, capture: Capture },
+    Retire(u64),
+}
+
+#[derive(Debug)]
+struct Inbox {
+    orders: Mutex<VecDeque<Order>>,
+    bell: Doorbell,
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Order")
+    }
+}
+
+/// Where a pool's workers come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// `posix_spawn` of `/proc/self/exe`: a fresh process, about a millisecond.
+    Spawn,
+    /// A copy of this template.
+    Template(Arc<Template>),
+}
+
+impl Origin {
+    /// Starts a process; `then` is called with what came of it. `ticket` is unique among the orders of a template.
+    ///
+    /// # Errors
+    /// When the starting thread cannot be started.
+    pub(crate) fn start(&self, launch: Launch, ticket: u64, limit: Duration, then: Then<Started>) -> io::Result<()> {
+        post(match self {
+            Self::Spawn => Order::Spawn { launch, then },
+            Self::Template(template) => {
+                let until = Instant::now().checked_add(limit);
+                Order::Fork(Arc::clone(template), Fork { ticket, launch, limit, until, then })
+            }
+        })
+    }
+
+    /// The process is not wanted any more: its order fails now, if it has not come to its end.
+    pub(crate) fn give_up(&self, ticket: u64) {
+        if let Self::Template(template) = self {
+            drop(post(Order::GiveUp { template: template.id, ticket }));
+        }
+    }
+}
+
+/// Has a template reap a worker of its that has ended.
+pub(super) fn reap_in_background(template: &Arc<Template>, pid: i32, then: Then<Option<Exit>>) {
+    drop(post(Order::Reap { template: Arc::clone(template), reap: Reap { pid, then } }));
+}
+
+/// Takes charge of a template that was forked from this process.
+pub(super) fn adopt_template(template: &Arc<Template>, child: Child, socket: Socket, capture: Capture) -> io::Result<()> {
+    post(Order::Adopt { template: Arc::clone(template), child, socket, capture })
+}
+
+/// Nobody uses this template any more.
+pub(super) fn retire_template(id: u64) {
+    drop(post(Order::Retire(id)));
+}
+
+/// A number for an order.
+pub(crate) fn next_ticket() -> u64 {
+    static LAST: Mutex<u64> = Mutex::new(0);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    *last += 1;
+    *last
+}
+
+fn post(order: Order) -> io::Result<()> {
+    static STARTER: Mutex<Option<(u32, Arc<Inbox>)>> = Mutex::new(None);
     let mut starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner);
     let pid = std::process::id();
-    let sender = match starter.take() {
-        Some((owner, sender)) if owner == pid => sender,
+    let inbox = match &*starter {
+        Some((owner, inbox)) if *owner == pid => Arc::clone(inbox),
         // None yet, or none here: a copy of the process made by fork(2) does not have the thread.
-        _ => run()?,
+        _ => {
+            let inbox = run()?;
+            *starter = Some((pid, Arc::clone(&inbox)));
+            inbox
+        }
     };
-    let order = Order { method, launch, then: Box::new(then) };
-    let sent = sender.send(order).map_err(|_| io::Error::other("the starting thread has ended"));
-    if sent.is_ok() {
-        *starter = Some((pid, sender));
-    }
-    sent
+    drop(starter);
+    inbox.orders.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
+    inbox.bell.ring();
+    Ok(())
 }
 
-fn run() -> io::Result<Sender<Order>> {
-    let (sender, orders) = channel::<Order>();
-    thread::Builder::new().name("mpm-starter".to_owned()).spawn(move || {
-        block_all_signals();
-        for Order { method, launch, then } in orders {
-            let child = method.start(&launch);
-            // The child's ends must be closed here before anybody waits for their hang-up.
-            drop(launch);
-            then(child);
+fn run() -> io::Result<Arc<Inbox>> {
+    let inbox = Arc::new(Inbox { orders: Mutex::default(), bell: Doorbell::new()? });
+    let poller = Poller::new()?;
+    for fd in inbox.bell.as_fds() {
+        poller.watch(fd, BELL)?;
+    }
+    let starter = Starter { inbox: Arc::clone(&inbox), poller, served: BTreeMap::new() };
+    thread::Builder::new().name("mpm-starter".to_owned()).spawn(move || starter.run())?;
+    Ok(inbox)
+}
+
+struct Starter {
+    inbox: Arc<Inbox>,
+    poller: Poller,
+    served: BTreeMap<u64, Served>,
+}
+
+impl Starter {
+    fn run(mut self) {
+        let thread = OwnThread::enter();
+        let mut ready = Ok(Vec::new());
+        // A poller that fails is one that a job or a user has closed: nothing can be started from then on, and each
+        // order says so.
+        while let Ok(keys) = ready {
+            let awake = thread.awake();
+            self.turn(&keys);
+            drop(awake);
+            ready = self.poller.wait(self.next_deadline().map(|at| at.saturating_duration_since(Instant::now())));
         }
-    })?;
-    Ok(sender)
+    }
+
+    fn turn(&mut self, keys: &[u64]) {
+        self.inbox.bell.clear();
+        for key in keys.iter().filter(|key| **key != BELL) {
+            let Some(served) = self.served.get_mut(&(key / 2)) else { continue };
+            if key % 2 == 0 { served.bury(&self.poller) } else { served.hear(&self.poller) }
+        }
+        let orders = std::mem::take(&mut *self.inbox.orders.lock().unwrap_or_else(PoisonError::into_inner));
+        for order in orders {
+            self.obey(order);
+        }
+        let now = Instant::now();
+        for (id, served) in &mut self.served {
+            served.enforce_deadline(now);
+            served.advance(*id, &self.poller);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.served.values().filter_map(Served::deadline).min()
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Spawn { launch, then } => {
+                let child = spawn_worker(&launch);
+                // The child's ends must be closed here before anybody waits for their hang-up.
+                drop(launch);
+                then(child.map(ChildProcess::Own).map_err(|error| Failure { error, kind: FailureKind::Passing }));
+            }
+            Order::Fork(template, fork) => self.serve(&template).ask(template, Request::Fork(fork)),
+            Order::Reap { template, reap } => self.serve(&template).ask(template, Request::Reap(reap)),
+            Order::GiveUp { template, ticket } => {
+                if let Some(served) = self.served.get_mut(&template) {
+                    served.give_up(ticket);
+                }
+            }
+            Order::Adopt { template, child, socket, capture } => {
+                let line = Line::new(child, socket, capture);
+                let watched = line.watch(&self.poller, template.id);
+                let served = self.serve(&template);
+                match watched {
+                    Ok(()) => served.take_up(line),
+                    Err(error) => served.is_lost(&format!("the template cannot be watched: {error}")),
+                }
+            }
+            Order::Retire(id) => {
+                if let Some(served) = self.served.remove(&id) {
+                    served.forget(&self.poller);
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, template: &Template) -> &mut Served {
+        self.served.entry(template.id).or_insert_with(|| Served::new(template))
+    }
+}
+
+impl Failure {
+    pub(super) fn new(reason: &str, kind: FailureKind) -> Self {
+        Self { error: Error::new(Kind::System, reason), kind }
+    }
+}
+
+fn spawn_worker(launch: &Launch) -> Result<Child, Error> {
+    let recipe = &installed()?.recipe;
+    let request = SpawnRequest {
+        argv: &recipe.arguments(Role::Worker, &launch.name, launch.nonce),
+        env: &launch.plan.environment,
+        control: launch.control.as_fd(),
+        stderr: launch.stderr.as_fd(),
+        set_stdout_aside: recipe.prints_first(),
+    };
+    spawn(&request).map_err(|e| Error::new(Kind::System, format!("start worker {}", launch.name)).because(e))
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::{Doorbell, Pipe, Poller, STDERR, block_all_signals, read_available, set_nonblocking, write_all};
+use crate::sys::{Doorbell, OwnThread, Pipe, Poller, Private, STDERR, read_available, set_nonblocking, write_all};
 
 /// Lines kept for a report.
 const LINES: usize = 20;
@@ -39,7 +39,7 @@ pub(crate) struct Capture {
 
 #[derive(Debug)]
 struct Source {
-    pipe: OwnedFd,
+    pipe: Private,
     text: Mutex<Text>,
 }
 
@@ -72,11 +72,11 @@ pub(crate) fn capture_stderr() -> io::Result<(Capture, OwnedFd)> {
     let forwarder = forwarder()?;
     let Pipe { read, write } = Pipe::new()?;
     set_nonblocking(&read)?;
-    let source = Arc::new(Source { pipe: read, text: Mutex::default() });
+    let source = Arc::new(Source { pipe: read.into(), text: Mutex::default() });
     let mut state = forwarder.lock();
     state.last_key += 1;
     let key = state.last_key;
-    forwarder.poller.watch(&source.pipe, key)?;
+    forwarder.poller.watch(source.pipe.as_fd(), key)?;
     state.sources.insert(key, Arc::clone(&source));
     Ok((Capture { key, source }, write))
 }
@@ -107,7 +107,7 @@ impl Capture {
         if let Ok(forwarder) = forwarder() {
             let mut state = forwarder.lock();
             state.sources.remove(&self.key);
-            forwarder.poller.forget(&self.source.pipe);
+            forwarder.poller.forget(self.source.pipe.as_fd());
             if !rest.is_empty() {
                 state.outbox.extend_from_slice(rest);
                 // Where standard error takes nothing, the newest is what counts.
@@ -133,7 +133,7 @@ impl Source {
     /// Reads once. Whole lines go to `out`. False when there is nothing more to read now.
     fn read(&self, text: &mut Text, out: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 4096];
-        match read_available(&self.pipe, &mut buffer) {
+        match read_available(self.pipe.as_fd(), &mut buffer) {
             None => false,
             Some(0) => {
                 text.end(out);
@@ -210,10 +210,14 @@ impl Forwarder {
     }
 
     fn run(&self) {
-        block_all_signals();
+        let thread = OwnThread::enter();
         while let Ok(keys) = self.poller.wait(None) {
+            let awake = thread.awake();
             let out = self.collect(&keys);
+            drop(awake);
+            // May last for ever, and holds nothing.
             write_all(STDERR, &out);
+            let _awake = thread.awake();
             let mut state = self.lock();
             state.writing = false;
             self.written.notify_all();

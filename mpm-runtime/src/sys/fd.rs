@@ -8,6 +8,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::{pipe2, read, write};
 
+use super::private::{Listed, Private};
+
 /// Standard error of this process, which may be closed.
 // SAFETY: the number 2 is valid for the whole life of the process as a number; a closed descriptor makes the calls that
 // use it fail with EBADF, which every caller here takes as "nobody listens" (std::io::stderr does the same).
@@ -19,8 +21,9 @@ pub(crate) const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(2
 /// take away the ring of another worker; and flags that a job sets on its description do not reach the parent's.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
-    read: OwnedFd,
-    write: OwnedFd,
+    read: Private,
+    write: Private,
+    _listed: Listed,
     own: EventFd,
 }
 
@@ -29,7 +32,8 @@ impl Doorbell {
         let Pipe { read, write } = Pipe::new()?;
         set_nonblocking(&read)?;
         set_nonblocking(&write)?;
-        Ok(Self { read, write, own: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)? })
+        let own = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Self { read: read.into(), write: write.into(), _listed: Listed::new(&own), own })
     }
 
     /// What the parent sleeps on.
@@ -57,18 +61,18 @@ impl Doorbell {
 
 /// A worker's end of the doorbell.
 #[derive(Debug)]
-pub(crate) struct Ringer(OwnedFd);
+pub(crate) struct Ringer(Private);
 
 impl Ringer {
     /// Takes the descriptor that came over a socket.
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
-        Self(fd)
+        Self(fd.into())
     }
 
     /// Makes the parent's poll return. False when this is no doorbell any more: somebody has closed the descriptor.
     pub(crate) fn ring(&self) -> bool {
         // EAGAIN means a full pipe: it is readable already (pipe(7)).
-        matches!(write(&self.0, &[1]), Ok(_) | Err(Errno::EAGAIN))
+        matches!(write(self.0.as_fd(), &[1]), Ok(_) | Err(Errno::EAGAIN))
     }
 }
 

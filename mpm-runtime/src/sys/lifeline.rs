@@ -16,6 +16,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::getpgrp;
 
 use super::fd::Pipe;
+use super::private::Private;
 
 /// `F_SETSIG` of fcntl(2) on x86-64 and aarch64, which the `libc` crate does not name.
 const F_SETSIG: libc::c_int = 10;
@@ -23,14 +24,14 @@ const F_SETSIG: libc::c_int = 10;
 /// The parent's end. It must stay open as long as the workers shall live.
 #[derive(Debug)]
 pub(crate) struct Lifeline {
-    read: OwnedFd,
-    _write: OwnedFd,
+    read: Private,
+    _write: Private,
 }
 
 impl Lifeline {
     pub(crate) fn new() -> io::Result<Self> {
         let Pipe { read, write } = Pipe::new()?;
-        Ok(Self { read, _write: write })
+        Ok(Self { read: read.into(), _write: write.into() })
     }
 
     /// The end that workers are given.
@@ -39,11 +40,22 @@ impl Lifeline {
     }
 }
 
+/// An armed lifeline. Dropping it cuts it.
+#[derive(Debug)]
+pub(crate) struct Armed(OwnedFd);
+
+impl Armed {
+    /// Lets it live as long as this process.
+    pub(crate) fn for_good(self) {
+        let _ = self.0.into_raw_fd();
+    }
+}
+
 /// Ties the calling process's group to the life of the process that holds the write end of `given`.
 ///
 /// # Errors
 /// `BrokenPipe` when that process is gone already; otherwise what the system said.
-pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<()> {
+pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<Armed> {
     let path = format!("/proc/self/fd/{}", given.as_raw_fd());
     // O_NONBLOCK: opening a pipe without a writer would otherwise wait for one (fifo(7)).
     let own = open(Path::new(&path), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())?;
@@ -64,9 +76,7 @@ pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<()> {
     if fds[0].revents().is_some_and(|r| r.contains(PollFlags::POLLHUP)) {
         return Err(io::ErrorKind::BrokenPipe.into());
     }
-    // The descriptor must live as long as the process: closing it would cut the lifeline.
-    let _ = own.into_raw_fd();
-    Ok(())
+    Ok(Armed(own))
 }
 
 /// The second tie, for a worker whose job closes the lifeline, or where it cannot be armed: when the thread of `parent`

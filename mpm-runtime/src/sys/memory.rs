@@ -107,6 +107,8 @@ pub(crate) struct Mapping {
     start: NonNull<u8>,
     len: usize,
     access: Access,
+    /// The process that mapped it; copies of that made by fork(2) may not have it.
+    owner: u32,
 }
 
 // SAFETY: the mapping is owned by this value and lives until its drop; its bytes are reached only by copies whose races
@@ -125,7 +127,7 @@ impl Mapping {
         // SAFETY: no address is asked for, so the kernel picks a free range and no existing memory is replaced
         // (mmap(2)); the file is at least `len` long and sealed against shrinking before another process gets it.
         let start = unsafe { mmap(None, size, prot, MapFlags::MAP_SHARED, memfd, 0) }?;
-        Ok(Self { start: start.cast(), len, access })
+        Ok(Self { start: start.cast(), len, access, owner: std::process::id() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -194,7 +196,10 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: start and len are those that mmap returned, and no reference into the mapping outlives `self`.
-        let _ = unsafe { munmap(self.start.cast(), self.len) };
+        // In a copy of the process something else may lie there.
+        if self.owner == std::process::id() {
+            // SAFETY: start and len are those that mmap returned, and no reference into the mapping outlives `self`.
+            let _ = unsafe { munmap(self.start.cast(), self.len) };
+        }
     }
 }

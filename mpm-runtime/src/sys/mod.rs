@@ -7,29 +7,41 @@
 #![expect(unsafe_code, reason = "this is the room where the system is called; each block carries its proof")]
 
 mod clock;
+mod copy;
 mod cpu;
 mod exe;
 mod fault;
 mod fd;
 mod futex;
+mod identity;
 mod lifeline;
 mod memory;
 mod oom;
+mod pidfd;
 mod poll;
+mod private;
 mod process;
 mod signal;
 mod socket;
+mod spawn;
+mod threads;
 
 pub(crate) use clock::monotonic_nanos;
+pub(crate) use copy::{adopt_stderr, flush_output, fork, lead_session, leave_the_original, reset_signals};
 pub(crate) use cpu::usable_cpus;
 pub(crate) use exe::executable_identity;
 pub(crate) use fault::fault_point;
 pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, read_available, say, set_nonblocking, write_all};
 pub(crate) use futex::{futex_wait, futex_wake};
-pub(crate) use lifeline::{Lifeline, arm_lifeline, arm_parent_death_signal};
+pub(crate) use identity::{Title, identity, rename, set_environment};
+pub(crate) use lifeline::{Armed, Lifeline, arm_lifeline, arm_parent_death_signal};
 pub(crate) use memory::{Access, Mapping, Memfd};
 pub(crate) use oom::oom_kills;
+pub(crate) use pidfd::Pidfd;
 pub(crate) use poll::Poller;
-pub(crate) use process::{Child, Exit, SpawnRequest, adopt_stdout, exit_now, finish, rename, spawn};
-pub(crate) use signal::{block_all_signals, ignore_interrupt, signal_name};
+pub(crate) use private::Private;
+pub(crate) use process::{Child, Exit, adopt_stdout, exit_now, finish, kill_own_group_of, reap};
+pub(crate) use signal::{ignore_child_signal, ignore_interrupt, signal_name, watch_children};
 pub(crate) use socket::{Socket, socket_from_raw};
+pub(crate) use spawn::{SpawnRequest, spawn};
+pub(crate) use threads::{Alone, OwnThread, alone};

@@ -7,23 +7,29 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use super::private::Listed;
+
 /// An epoll instance. Each watched descriptor carries a key chosen by the caller.
 #[derive(Debug)]
-pub(crate) struct Poller(Epoll);
+pub(crate) struct Poller {
+    _listed: Listed,
+    epoll: Epoll,
+}
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Self { _listed: Listed::new(&epoll.0), epoll })
     }
 
     /// Watches `fd` for bytes to read, an end or an exit, level-triggered, until it is closed or removed.
     pub(crate) fn watch(&self, fd: impl AsFd, key: u64) -> io::Result<()> {
-        Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, key))?)
+        Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, key))?)
     }
 
     /// Stops watching `fd`. Closing it does the same, unless another process still holds the description.
     pub(crate) fn forget(&self, fd: impl AsFd) {
-        let _ = self.0.delete(fd);
+        let _ = self.epoll.delete(fd);
     }
 
     /// Sleeps until something is ready or the time is over, and returns the keys that are ready.
@@ -35,7 +41,7 @@ impl Poller {
             EpollTimeout::try_from(u32::try_from(millis).unwrap_or(1_000_000_000)).unwrap_or(EpollTimeout::NONE)
         });
         let mut events = [EpollEvent::empty(); 64];
-        match self.0.wait(&mut events, timeout) {
+        match self.epoll.wait(&mut events, timeout) {
             Ok(n) => Ok(events.iter().take(n).map(EpollEvent::data).collect()),
             Err(Errno::EINTR) => Ok(Vec::new()),
             Err(error) => Err(error.into()),

@@ -1,208 +1,74 @@
-//! Child processes: start one, learn how it ended, end it with all that it started.
+//! Child processes: learn how one ended, end one with all that it started.
 
-use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::fcntl::{FcntlArg, fcntl};
+use super::pidfd::Pidfd;
 
-/// Where a spawned worker finds its control socket.
-const CONTROL_FD: libc::c_int = 3;
 /// Where a worker whose standard output was set aside finds the real one.
-const STDOUT_FD: libc::c_int = 4;
-/// Above all the numbers that the file actions below write to.
-const SAFE_FD: libc::c_int = 10;
-
-/// What `spawn` starts.
-#[derive(Debug)]
-pub(crate) struct SpawnRequest<'a> {
-    pub(crate) argv: &'a [CString],
-    pub(crate) env: &'a [CString],
-    /// Becomes descriptor 3 of the child.
-    pub(crate) control: BorrowedFd<'a>,
-    /// Becomes descriptor 2 of the child.
-    pub(crate) stderr: BorrowedFd<'a>,
-    /// Gives the child `/dev/null` as descriptor 1 and the real one as 4, for programs that print before they ask.
-    pub(crate) set_stdout_aside: bool,
-}
-
-/// Starts this executable once more, leading a session and so a process group of its own, with stdin from `/dev/null` and no descriptor above
-/// those named in `request`.
-pub(crate) fn spawn(request: &SpawnRequest<'_>) -> io::Result<Child> {
-    // Copies with high numbers, so that no file action overwrites the source of a later one.
-    let control = duplicate(request.control)?;
-    let stderr = duplicate(request.stderr)?;
-    let mut actions = Actions::new()?;
-    actions.open(0, c"/dev/null", libc::O_RDONLY)?;
-    let mut first_unused = CONTROL_FD + 1;
-    if request.set_stdout_aside {
-        // SAFETY: F_GETFD only reads the flags of a descriptor number, open or not (fcntl(2)).
-        if unsafe { libc::fcntl(1, libc::F_GETFD) } != -1 {
-            actions.dup2(1, STDOUT_FD)?;
-            first_unused = STDOUT_FD + 1;
-        }
-        actions.open(1, c"/dev/null", libc::O_WRONLY)?;
-    }
-    actions.dup2(stderr.as_raw_fd(), 2)?;
-    actions.dup2(control.as_raw_fd(), CONTROL_FD)?;
-    actions.close_from(first_unused)?;
-    let attributes = Attributes::own_session_and_empty_mask()?;
-    let argv = pointers(request.argv);
-    let envp = pointers(request.env);
-    let mut pid = 0;
-    // SAFETY: the path is a C string; `actions` and `attributes` are initialised and live; argv and envp are
-    // null-terminated arrays of pointers to C strings that `request` keeps alive; the child shares no memory that it
-    // could damage: posix_spawn(3) execs or fails before it returns.
-    let code = unsafe {
-        libc::posix_spawn(
-            &raw mut pid,
-            c"/proc/self/exe".as_ptr(),
-            actions.0.as_ptr(),
-            attributes.0.as_ptr(),
-            argv.as_ptr().cast(),
-            envp.as_ptr().cast(),
-        )
-    };
-    check(code)?;
-    Child::adopt(pid)
-}
-
-fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(SAFE_FD))?;
-    // SAFETY: fcntl has just made this descriptor and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
-}
-
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
-}
-
-/// The posix_spawn family returns its error instead of setting `errno` (posix_spawn(3)).
-fn check(code: libc::c_int) -> io::Result<()> {
-    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
-}
-
-struct Actions(Box<MaybeUninit<libc::posix_spawn_file_actions_t>>);
-
-impl Actions {
-    fn new() -> io::Result<Self> {
-        let mut actions = Box::new(MaybeUninit::uninit());
-        // SAFETY: init writes the whole object that the pointer leads to.
-        check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
-        Ok(Self(actions))
-    }
-
-    fn open(&mut self, fd: libc::c_int, path: &CStr, flags: libc::c_int) -> io::Result<()> {
-        // SAFETY: the object is initialised; the call copies the path (posix_spawn_file_actions_addopen(3p)).
-        check(unsafe { libc::posix_spawn_file_actions_addopen(self.0.as_mut_ptr(), fd, path.as_ptr(), flags, 0) })
-    }
-
-    fn dup2(&mut self, from: libc::c_int, to: libc::c_int) -> io::Result<()> {
-        // SAFETY: the object is initialised; the numbers are used in the child only.
-        check(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) })
-    }
-
-    #[cfg(target_env = "gnu")]
-    fn close_from(&mut self, first: libc::c_int) -> io::Result<()> {
-        // SAFETY: as in `dup2`.
-        check(unsafe { libc::posix_spawn_file_actions_addclosefrom_np(self.0.as_mut_ptr(), first) })
-    }
-
-    /// Other C libraries lack the call. mpm's own descriptors are close-on-exec anyway, so the child gets none of them.
-    #[cfg(not(target_env = "gnu"))]
-    fn close_from(&mut self, _first: libc::c_int) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Actions {
-    fn drop(&mut self) {
-        // SAFETY: initialised by `new`, destroyed once, here.
-        unsafe { libc::posix_spawn_file_actions_destroy(self.0.as_mut_ptr()) };
-    }
-}
-
-struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
-
-impl Attributes {
-    fn own_session_and_empty_mask() -> io::Result<Self> {
-        let mut attributes = Box::new(MaybeUninit::uninit());
-        // SAFETY: init writes the whole object that the pointer leads to.
-        check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
-        let mut this = Self(attributes);
-        let at = this.0.as_mut_ptr();
-        let mut mask = MaybeUninit::uninit();
-        // SAFETY: sigemptyset writes the whole set and cannot fail on a valid pointer (sigsetops(3)).
-        unsafe { libc::sigemptyset(mask.as_mut_ptr()) };
-        let flags = libc::POSIX_SPAWN_SETSID | libc::c_short::try_from(libc::POSIX_SPAWN_SETSIGMASK).unwrap_or_default();
-        // SAFETY: the attribute object is initialised.
-        check(unsafe { libc::posix_spawnattr_setflags(at, flags) })?;
-        // SAFETY: as above; the mask was written by sigemptyset and is copied.
-        check(unsafe { libc::posix_spawnattr_setsigmask(at, mask.as_ptr()) })?;
-        Ok(this)
-    }
-}
-
-impl Drop for Attributes {
-    fn drop(&mut self) {
-        // SAFETY: initialised by `new`, destroyed once, here.
-        unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
-    }
-}
+pub(super) const STDOUT_FD: libc::c_int = 4;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exit {
-    pub(crate) code: Option<i32>,
-    pub(crate) signal: Option<i32>,
-    pub(crate) core_dumped: bool,
+    /// As waitpid(2) tells it; `None` where nobody knows.
+    pub(crate) status: Option<i32>,
     /// The most memory that it held at once, in bytes; 0 where unknown.
     pub(crate) max_rss: u64,
+}
+
+impl Exit {
+    /// The exit code, if it ended by its own will.
+    pub(crate) fn code(self) -> Option<i32> {
+        self.status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status))
+    }
+
+    /// The signal that ended it, if one did.
+    pub(crate) fn signal(self) -> Option<i32> {
+        self.status.filter(|status| libc::WIFSIGNALED(*status)).map(|status| libc::WTERMSIG(status))
+    }
+
+    pub(crate) fn core_dumped(self) -> bool {
+        self.signal().is_some() && self.status.is_some_and(|status| libc::WCOREDUMP(status))
+    }
 }
 
 /// A child of this process that has not been reaped yet.
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: libc::pid_t,
-    pidfd: OwnedFd,
+    pidfd: Pidfd,
     reaped: Option<Exit>,
+    /// Whose child it is.
+    parent: u32,
 }
 
 impl Child {
-    fn adopt(pid: libc::pid_t) -> io::Result<Self> {
-        // SAFETY: the call takes two numbers (pidfd_open(2)).
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        if fd < 0 {
-            let error = io::Error::last_os_error();
-            // Without a pidfd nobody would notice its end: give it up, and leave no zombie.
-            // SAFETY: the calls take numbers and a null pointer; `pid` is our child and not reaped.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-            // SAFETY: as above (waitpid(2) allows a null status).
-            unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-            return Err(error);
+    /// Takes charge of the child with this number.
+    pub(crate) fn adopt(pid: libc::pid_t) -> io::Result<Self> {
+        match Pidfd::open(pid) {
+            Ok(pidfd) => Ok(Self { pid, pidfd, reaped: None, parent: std::process::id() }),
+            Err(error) => {
+                // Without a pidfd nobody would notice its end: give it up, and leave no zombie.
+                reap(pid);
+                Err(error)
+            }
         }
-        let fd = libc::c_int::try_from(fd).map_err(io::Error::other)?;
-        // SAFETY: the kernel has just made this descriptor, close-on-exec, and nobody else owns it.
-        let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { pid, pidfd, reaped: None })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         u32::try_from(self.pid).unwrap_or(0)
     }
 
+    pub(crate) fn pidfd(&self) -> &Pidfd {
+        &self.pidfd
+    }
+
     /// Kills the child and everything in its process group. A child that is reaped is left alone: its number may belong
     /// to somebody else.
     pub(crate) fn kill_group(&self) {
-        if self.reaped.is_some() {
-            return;
-        }
-        // SAFETY: the call takes numbers and a null pointer; the pidfd means this very process, whoever reaps it
-        // (pidfd_send_signal(2)). It also reaches a child that has left its group.
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), libc::SIGKILL, ptr::null::<u8>(), 0) };
-        if self.is_ours() {
+        if self.reaped.is_none() && !self.pidfd.kill_group() && self.is_ours() {
             // SAFETY: the call takes two numbers. The group's number is bound to our child, which is not reaped: nobody
             // else in this program reaps it between the two calls, unless it waits for all children on another thread.
             unsafe { libc::killpg(self.pid, libc::SIGKILL) };
@@ -221,35 +87,11 @@ impl Child {
     /// How the child ended, if it has. What it left running in its group is killed first, while the group's number is
     /// still bound to it.
     pub(crate) fn try_reap(&mut self) -> Option<Exit> {
-        if self.reaped.is_none() && self.has_ended() {
+        if self.reaped.is_none() && self.pidfd.has_ended() {
             self.kill_group();
-            self.reaped = Some(self.wait());
+            self.reaped = Some(wait(self.pid));
         }
         self.reaped
-    }
-
-    fn has_ended(&self) -> bool {
-        let mut poll = [nix::poll::PollFd::new(self.pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];
-        nix::poll::poll(&mut poll, nix::poll::PollTimeout::ZERO).is_ok_and(|n| n > 0)
-    }
-
-    fn wait(&self) -> Exit {
-        let mut status = 0;
-        let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-        // SAFETY: both pointers lead to live objects of the types that wait4(2) writes; `pid` is our child.
-        let pid = unsafe { libc::wait4(self.pid, &raw mut status, 0, usage.as_mut_ptr()) };
-        // SAFETY: all-zero is a valid rusage, so it is initialised whether the call wrote it or not.
-        let usage = unsafe { usage.assume_init() };
-        if pid != self.pid {
-            // ECHILD: the program ignores SIGCHLD, so the kernel has thrown the status away.
-            return Exit { code: None, signal: None, core_dumped: false, max_rss: 0 };
-        }
-        Exit {
-            code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
-            signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
-            core_dumped: libc::WIFSIGNALED(status) && libc::WCOREDUMP(status),
-            max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
-        }
     }
 }
 
@@ -260,13 +102,44 @@ impl AsFd for Child {
 }
 
 impl Drop for Child {
-    /// Leaves neither a running process nor a zombie.
+    /// Leaves neither a running process nor a zombie. In a copy of the process it is not ours to end.
     fn drop(&mut self) {
-        if self.reaped.is_none() {
+        if self.reaped.is_none() && self.parent == std::process::id() {
             self.kill_group();
-            self.reaped = Some(self.wait());
+            self.reaped = Some(wait(self.pid));
         }
     }
+}
+
+/// Kills the child with this number and all of its group, and reaps it.
+pub(crate) fn reap(pid: libc::pid_t) -> Exit {
+    kill_own_group_of(pid);
+    wait(pid)
+}
+
+/// Kills the child with this number, which is not reaped yet, and all of the group that it leads.
+pub(crate) fn kill_own_group_of(pid: libc::pid_t) {
+    // SAFETY: both calls take two numbers; the number is bound to our child as long as we do not reap it (kill(2)).
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    // SAFETY: as above. A child that has not come to lead its group yet has none of that number: the call fails.
+    unsafe { libc::killpg(pid, libc::SIGKILL) };
+}
+
+fn wait(pid: libc::pid_t) -> Exit {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    let waited = loop {
+        // SAFETY: both pointers lead to live objects of the types that wait4(2) writes; `pid` is our child.
+        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()) };
+        if waited != -1 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            break waited;
+        }
+    };
+    // SAFETY: all-zero is a valid rusage, so it is initialised whether the call wrote it or not.
+    let usage = unsafe { usage.assume_init() };
+    // ECHILD: the program ignores SIGCHLD, so the kernel has thrown the status away.
+    let status = (waited == pid).then_some(status);
+    Exit { status, max_rss: if status.is_some() { u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024 } else { 0 } }
 }
 
 /// Ends this process the ordinary way: exit hooks run, buffered output is written.
@@ -278,13 +151,6 @@ pub(crate) fn finish(code: i32) -> ! {
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) takes a number and does not return.
     unsafe { libc::_exit(code) }
-}
-
-/// Sets the name that `ps` and `top` show for the calling thread; the kernel keeps the first 15 bytes.
-pub(crate) fn rename(name: &str) {
-    if let Ok(name) = CString::new(name.replace('\0', " ")) {
-        let _ = nix::sys::prctl::set_name(&name);
-    }
 }
 
 /// Puts the standard output that the parent set aside back in its place.

@@ -8,8 +8,20 @@ pub(crate) fn ignore_interrupt() {
     let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) };
 }
 
+/// Has the ends of children kept for this process to reap; whether it had ignored them.
+pub(crate) fn watch_children() -> bool {
+    // SAFETY: SIG_DFL installs no code that could run in a signal context (signal(2)).
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.is_ok_and(|before| matches!(before, SigHandler::SigIgn))
+}
+
+/// Ignores the ends of children, which then need no reaping.
+pub(crate) fn ignore_child_signal() {
+    // SAFETY: SIG_IGN installs no code that could run in a signal context (signal(2)).
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
+}
+
 /// Blocks all signals in the calling thread, so that the program's handlers run on the program's own threads.
-pub(crate) fn block_all_signals() {
+pub(super) fn block_all_signals() {
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }
 

@@ -10,13 +10,15 @@ use nix::sys::socket::{
     sockopt,
 };
 
+use super::private::Private;
+
 /// The most descriptors that one message may carry, whoever sends it: `SCM_MAX_FD` of the kernel (unix(7)). With room for
 /// all of them a truncated message means one thing only: this process has no descriptor left.
 const MOST_FDS: usize = 253;
 
 /// One end of a `SOCK_SEQPACKET` pair, which keeps message boundaries and reports the other end's close (unix(7)).
 #[derive(Debug)]
-pub(crate) struct Socket(OwnedFd);
+pub(crate) struct Socket(Private);
 
 /// Takes over descriptor `number`, if it is a sequenced-packet socket; `None` for anything else.
 pub(crate) fn socket_from_raw(number: RawFd) -> Option<Socket> {
@@ -32,18 +34,19 @@ pub(crate) fn socket_from_raw(number: RawFd) -> Option<Socket> {
     // a socket of the kind that only the parent left open across the exec. Code that stands before `init` and opens
     // descriptors gets higher numbers, since this one is taken; that it closes numbers which it does not own, and opens
     // such a socket in its place, is the one thing that is assumed not to happen.
-    Some(Socket(unsafe { OwnedFd::from_raw_fd(number) }))
+    Some(Socket(Private::from(unsafe { OwnedFd::from_raw_fd(number) })))
 }
 
 impl Socket {
-    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+    /// Two ends. The second is for another process, and not private to this one.
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
         let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-        Ok((Self(a), Self(b)))
+        Ok((Self(a.into()), b))
     }
 
     /// A second handle to the same end.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(self.0.try_clone()?))
+        Ok(Self(self.0.as_fd().try_clone_to_owned()?.into()))
     }
 
     /// Sends one message at once or fails with `WouldBlock`.
@@ -53,7 +56,7 @@ impl Socket {
         let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
         loop {
             let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-            match sendmsg::<()>(self.0.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None) {
+            match sendmsg::<()>(self.0.as_fd().as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None) {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
@@ -68,7 +71,7 @@ impl Socket {
         flags.set(MsgFlags::MSG_DONTWAIT, now);
         loop {
             let mut parts = [IoSliceMut::new(into)];
-            let message = match recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            let message = match recvmsg::<()>(self.0.as_fd().as_raw_fd(), &mut parts, Some(&mut space), flags) {
                 Ok(message) => message,
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
@@ -90,6 +93,13 @@ impl Socket {
                 Ok((message.bytes, fds))
             };
         }
+    }
+}
+
+impl From<OwnedFd> for Socket {
+    /// Takes a socket that came over another one.
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd.into())
     }
 }
 

@@ -13,9 +13,10 @@ use crate::sys::{fault_point, monotonic_nanos, say};
 
 /// Runs jobs until the parent says stop.
 pub(crate) fn serve(setup: Setup) -> WorkerExit {
-    let Setup { mut link, registry, worker } = setup;
+    let Setup { mut link, registry, worker, max_jobs } = setup;
     note_panics();
     let mut scratch = Vec::new();
+    let mut jobs = 0;
     loop {
         let done = match link.claim() {
             Ok(Some(request)) => run(&mut link, registry, &request, &mut scratch),
@@ -25,6 +26,10 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
         if let Err(corrupt) = done {
             say(&format!("mpm: worker {worker} ends: its link is damaged: {corrupt}"));
             return WorkerExit::LinkDamaged;
+        }
+        jobs += 1;
+        if jobs == max_jobs {
+            return WorkerExit::Finished;
         }
     }
 }

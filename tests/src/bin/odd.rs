@@ -11,7 +11,7 @@ fn add(a: u32, b: u32) -> u32 {
 }
 
 fn main() {
-    let is_worker = std::env::args().any(|arg| arg.starts_with("mpm-worker:"));
+    let is_worker = std::env::args().any(|arg| arg.starts_with("mpm-worker:") || arg.starts_with("mpm-template:"));
     match std::env::var("ODD").as_deref() {
         // The worker takes another way through main than its parent did.
         Ok("forgets-in-the-worker") if is_worker => {}

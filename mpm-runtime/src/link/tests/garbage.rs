@@ -28,7 +28,7 @@ impl Random {
 }
 
 /// The memory that a worker can write.
-fn worker_memory(fds: &crate::link::LinkFds) -> Mapping {
+fn worker_memory(fds: &crate::link::memory::LinkFds) -> Mapping {
     let [_, responses] = fds.as_fds();
     let memfd = Memfd::adopt(responses.as_fd().try_clone_to_owned().unwrap());
     Mapping::new(&memfd, Layout::STANDARD.responses_len(), Access::ReadWrite).unwrap()

@@ -10,7 +10,7 @@ pub(super) fn link() -> (ParentEnd, WorkerEnd, Doorbell) {
     let [requests, responses] = fds.as_fds().map(|fd| fd.try_clone_to_owned().unwrap());
     let doorbell = Doorbell::new().unwrap();
     let ringer = doorbell.ringer().try_clone_to_owned().unwrap();
-    (parent, WorkerEnd::open(socket, requests, responses, ringer).unwrap(), doorbell)
+    (parent, WorkerEnd::open(socket.into(), requests, responses, ringer).unwrap(), doorbell)
 }
 
 /// Claims and answers one request with its own payload, reversed.

@@ -1,0 +1,67 @@
+//! Jobs that run before there are workers: kept by the builder, checked when their results come.
+
+use std::fmt;
+
+use crate::error::{Error, Kind, Result};
+use crate::registry::{Job, Registry, Target};
+use crate::start::{self, CheckPreload, PreloadJob};
+
+/// What a preload job may return: nothing, or a `Result` of nothing whose error can be shown.
+#[diagnostic::on_unimplemented(
+    message = "a preload job cannot return `{Self}`",
+    note = "it returns `()` or `Result<(), E>`; what it prepares, it leaves in a static"
+)]
+pub trait Preloaded {
+    /// Whether it went well, and why not.
+    ///
+    /// # Errors
+    /// The text of the error.
+    #[doc(hidden)]
+    fn succeeded(self) -> std::result::Result<(), String>;
+}
+
+impl Preloaded for () {
+    fn succeeded(self) -> std::result::Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<E: fmt::Display> Preloaded for std::result::Result<(), E> {
+    fn succeeded(self) -> std::result::Result<(), String> {
+        self.map_err(|error| error.to_string())
+    }
+}
+
+/// The preload jobs of a builder, encoded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Preload(Vec<Entry>);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: &'static str,
+    arguments: std::result::Result<Vec<u8>, String>,
+    check: CheckPreload,
+}
+
+impl Preload {
+    pub(super) fn add<F: Target<Output: Preloaded>>(&mut self, job: &Job<'_, F>) {
+        let arguments = super::face::encode(job);
+        self.0.push(Entry { name: F::NAME, arguments, check: check::<F> });
+    }
+
+    /// The jobs as a template gets them.
+    pub(super) fn resolve(self, registry: &Registry) -> Result<start::Preload> {
+        let mut all = start::Preload::default();
+        for Entry { name, arguments, check } in self.0 {
+            let refuse = |reason: String| Error::new(Kind::Setting, format!("Builder::preload: job `{name}`: {reason}"));
+            let target = registry.find(name).map_err(|e| refuse(e.to_string()))?;
+            all.jobs.push(PreloadJob { target, name: name.to_owned(), arguments: arguments.map_err(refuse)? });
+            all.checks.push(check);
+        }
+        Ok(all)
+    }
+}
+
+fn check<F: Target<Output: Preloaded>>(result: Vec<u8>) -> std::result::Result<(), String> {
+    F::decode_output(result).map_err(|e| e.to_string())?.succeeded()
+}

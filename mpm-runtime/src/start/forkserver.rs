@@ -1,0 +1,142 @@
+//! The template's side: runs what is preloaded, then forks a worker whenever the parent orders one.
+//!
+//! | state | left |
+//! |---|---|
+//! | preparing | preload jobs run, on a thread of their own | they have returned: serving; one fails or leaves threads: ends with the reason |
+//! | serving | waits for orders, one thread, runs no code of the user's | the parent is gone: kills its workers and ends |
+//!
+//! Preload jobs run on a thread that is gone when the first worker is forked. What is kept for each thread, such as the
+//! state of random number generators and of hash maps, goes with it, so that each worker draws its own.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::child::{Born, Refusal, be_worker, run_preload};
+use super::handshake::{Answer, Order, receive, send};
+use super::plan::PreloadJob;
+use super::recipe::installed;
+use crate::error::WorkerExit;
+use crate::registry::Registry;
+use crate::sys::{
+    Alone, Pidfd, Socket, Title, adopt_stderr, alone, exit_now, fault_point, flush_output, fork, ignore_child_signal,
+    kill_own_group_of, lead_session, reap, reset_signals, say, watch_children,
+};
+
+/// What a template has when it serves.
+#[derive(Debug)]
+pub(super) struct Inheritance {
+    parent: Pidfd,
+    title: Option<Title>,
+    ignores_children: bool,
+}
+
+impl Inheritance {
+    /// Runs the preload jobs and makes sure that nothing is left of them that a copy could not have.
+    pub(super) fn prepare(
+        socket: &Socket,
+        registry: &'static Registry,
+        jobs: Vec<PreloadJob>,
+        parent: Pidfd,
+    ) -> Result<Self, Refusal> {
+        let installed = installed().map_err(|e| Refusal::handshake(e.to_string()))?;
+        let bare = jobs.is_empty();
+        if !bare {
+            preload_on_a_thread(socket, registry, jobs).map_err(Refusal::handshake)?;
+        }
+        if let Err(error) = alone(installed.recipe.parks_main()) {
+            let when = if bare { "before main() called mpm::init()" } else { "before mpm::init() or while it was preloaded" };
+            return Err(Refusal::threads(format!(
+                "it cannot fork workers: {error}, started {when}; a copy would find locks that nobody opens. \
+                 Start threads later, or use StartMethod::Spawn"
+            )));
+        }
+        // What lies in buffers, each worker would write out once more; and each begins with clean signals.
+        flush_output();
+        reset_signals();
+        Ok(Self { parent, title: Title::find(), ignores_children: watch_children() })
+    }
+}
+
+fn preload_on_a_thread(socket: &Socket, registry: &'static Registry, jobs: Vec<PreloadJob>) -> Result<(), String> {
+    let socket = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
+    let body = move || run_preload(&socket, registry, jobs);
+    let thread = thread::Builder::new().name("mpm-preload".to_owned()).spawn(body);
+    thread.map_err(|e| format!("start the thread for preload jobs: {e}"))?.join().map_err(|_| "preloading panicked".to_owned())?
+}
+
+/// Serves until the parent is gone.
+pub(super) fn serve_forks(socket: Socket, inheritance: Inheritance) -> ! {
+    let mut workers = Vec::new();
+    loop {
+        let served = wait_for_order(&socket, &inheritance.parent).and_then(|()| receive(&socket, false));
+        let answered = match served {
+            Ok((Order::Fork { nonce }, fds)) => {
+                let Ok([control, stderr]) = <[OwnedFd; 2]>::try_from(fds) else { end(&workers) };
+                fault_point("forking");
+                match fork(Alone::promised()) {
+                    Ok(None) => {
+                        drop(socket);
+                        become_forked(control, stderr, nonce, inheritance)
+                    }
+                    Ok(Some(pid)) => {
+                        workers.push(pid);
+                        answer_fork(&socket, pid)
+                    }
+                    Err(error) => send(&socket, &Answer::NotForked(error.raw_os_error().unwrap_or(0)), &[]),
+                }
+            }
+            Ok((Order::Reap { pid }, _)) => {
+                let exit = reap(pid);
+                workers.retain(|worker| *worker != pid);
+                send(&socket, &Answer::Reaped { status: exit.status, max_rss: exit.max_rss }, &[])
+            }
+            Err(error) => Err(error),
+        };
+        if answered.is_err() {
+            end(&workers);
+        }
+    }
+}
+
+/// Waits until there is something to read, or the parent has ended.
+fn wait_for_order(socket: &Socket, parent: &Pidfd) -> std::io::Result<()> {
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(parent.as_fd(), PollFlags::POLLIN)];
+    while let Err(error) = poll(&mut fds, PollTimeout::NONE) {
+        if error != nix::errno::Errno::EINTR {
+            return Err(error.into());
+        }
+    }
+    if fds[1].any().unwrap_or(true) { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+fn answer_fork(socket: &Socket, pid: i32) -> std::io::Result<()> {
+    match Pidfd::open(pid) {
+        Ok(pidfd) => send(socket, &Answer::Forked { pid }, &[pidfd.as_fd()]),
+        Err(error) => {
+            // Nobody would notice its end.
+            reap(pid);
+            send(socket, &Answer::NotForked(error.raw_os_error().unwrap_or(0)), &[])
+        }
+    }
+}
+
+/// The parent is gone, or this process cannot go on: nobody is left behind.
+fn end(workers: &[i32]) -> ! {
+    workers.iter().for_each(|pid| kill_own_group_of(*pid));
+    exit_now(WorkerExit::Finished.code())
+}
+
+/// The first steps of a worker in its copy of the template.
+fn become_forked(control: OwnedFd, stderr: OwnedFd, nonce: u64, inheritance: Inheritance) -> ! {
+    lead_session();
+    if inheritance.ignores_children {
+        ignore_child_signal();
+    }
+    if let Err(error) = adopt_stderr(&stderr) {
+        say(&format!("mpm: a worker has no standard error of its own: {error}"));
+    }
+    drop(stderr);
+    be_worker(Socket::from(control), nonce, Born::OfTemplate(inheritance.title))
+}

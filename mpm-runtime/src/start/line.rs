@@ -1,0 +1,140 @@
+//! A running template: how it is started by exec, and how its replies and answers are heard.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::handshake::{Answer, Reply, read_reply, receive};
+use super::launch::{greet, hello};
+use super::method::StartMethod;
+use super::plan::Plan;
+use super::process::{ChildProcess, Forked};
+use super::recipe::{Role, installed};
+use super::served::Reap;
+use super::starter::{Failure, FailureKind, Started, Then};
+use super::stderr::{Capture, capture_stderr};
+use super::template::Template;
+use crate::error::{Error, Kind};
+use crate::registry::Registry;
+use crate::sys::{Child, Exit, Pidfd, Poller, Socket, SpawnRequest, spawn};
+
+/// A request that a template has.
+pub(super) enum Sent {
+    Fork { ticket: u64, template: Arc<Template>, limit: Duration, until: Option<Instant>, then: Option<Then<Started>> },
+    Reap(Reap),
+}
+
+/// A running template.
+pub(super) struct Line {
+    pub(super) child: Child,
+    pub(super) socket: Socket,
+    pub(super) capture: Capture,
+    pub(super) serving: bool,
+    pub(super) preloading: Option<u32>,
+    pub(super) refused: Option<(String, FailureKind)>,
+    pub(super) sent: VecDeque<Sent>,
+}
+
+/// Keys of the poller: two for each template.
+pub(super) const fn exit_key(template: u64) -> u64 {
+    template * 2
+}
+
+pub(super) const fn socket_key(template: u64) -> u64 {
+    template * 2 + 1
+}
+
+impl Line {
+    pub(super) fn new(child: Child, socket: Socket, capture: Capture) -> Self {
+        Self { child, socket, capture, serving: false, preloading: None, refused: None, sent: VecDeque::new() }
+    }
+
+    /// Starts a template by exec.
+    pub(super) fn start(plan: &Plan) -> Result<Self, Error> {
+        let system = |what: &'static str| move |e: io::Error| Error::new(Kind::System, what).because(e);
+        let registry = Registry::global().map_err(|e| Error::new(Kind::Registry, "register the targets").because(e.clone()))?;
+        let recipe = &installed()?.recipe;
+        let (ours, theirs) = Socket::pair().map_err(system("make a socket for the template"))?;
+        let (capture, stderr) = capture_stderr().map_err(system("make the standard error of the template"))?;
+        let (hello, beside) = hello("mpm-template", plan, StartMethod::ForkServer, true, registry)?;
+        greet(&ours, &hello, &[], beside.as_ref())?;
+        let request = SpawnRequest {
+            argv: &recipe.arguments(Role::Template, "mpm-template", hello.nonce),
+            env: &plan.environment,
+            control: theirs.as_fd(),
+            stderr: stderr.as_fd(),
+            set_stdout_aside: recipe.prints_first(),
+        };
+        let child = spawn(&request).map_err(system("start the template"))?;
+        Ok(Self::new(child, ours, capture))
+    }
+
+    pub(super) fn watch(&self, poller: &Poller, id: u64) -> io::Result<()> {
+        poller.watch(&self.child, exit_key(id))?;
+        poller.watch(&self.socket, socket_key(id))
+    }
+
+    pub(super) fn watched(self, poller: &Poller, id: u64) -> Result<Self, Error> {
+        self.watch(poller, id).map(|()| self).map_err(|e| Error::new(Kind::System, "watch the template").because(e))
+    }
+
+    pub(super) fn forget(&self, poller: &Poller) {
+        // A process that the user forked may hold the same descriptions: closing them would not end their events.
+        poller.forget(&self.child);
+        poller.forget(&self.socket);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.child.pidfd().has_ended()
+    }
+
+    /// Reads one reply; whether there was one.
+    pub(super) fn hear_reply(&mut self, plan: &Plan) -> io::Result<bool> {
+        match read_reply(&self.socket)? {
+            None => return Ok(false),
+            Some(Reply::Ready) => self.serving = true,
+            Some(Reply::Preloading(index)) => self.preloading = Some(index),
+            Some(Reply::Preloaded(index, result)) => {
+                if let Err(reason) = plan.check_preload(index, result) {
+                    self.refused = Some((reason, FailureKind::Lasting));
+                    self.child.kill_group();
+                }
+            }
+            Some(Reply::Refused(reason)) => {
+                self.refused =
+                    Some((format!("the template (pid {}) refused to start: {reason}", self.child.pid()), FailureKind::Lasting));
+            }
+            Some(Reply::HasThreads(reason)) => self.refused = Some((reason, FailureKind::HasThreads)),
+        }
+        Ok(true)
+    }
+
+    /// Reads one answer to what was sent first; whether there was one.
+    pub(super) fn hear_answer(&mut self) -> io::Result<bool> {
+        let (answer, fds) = match receive::<Answer>(&self.socket, true) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            other => other?,
+        };
+        match (self.sent.pop_front(), answer) {
+            (Some(Sent::Fork { template, then, .. }), Answer::Forked { pid }) => {
+                let pidfd = fds.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
+                let process = Forked::new(pid, Pidfd::from(pidfd), Arc::clone(&template));
+                // One that is not wanted any more is killed and reaped by its drop.
+                if let Some(then) = then {
+                    then(Ok(ChildProcess::Forked(process)));
+                }
+            }
+            (Some(Sent::Fork { then, .. }), Answer::NotForked(number)) => {
+                let error = Error::new(Kind::System, "fork a worker").because(io::Error::from_raw_os_error(number));
+                if let Some(then) = then {
+                    then(Err(Failure { error, kind: FailureKind::Passing }));
+                }
+            }
+            (Some(Sent::Reap(reap)), Answer::Reaped { status, max_rss }) => (reap.then)(Some(Exit { status, max_rss })),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,120 @@
+//! A worker's process as the parent holds it: its own child, or the child of its template.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use super::starter::reap_in_background;
+use super::template::Template;
+use crate::error::HowItEnded;
+use crate::sys::{Child, Exit, Pidfd, kill_own_group_of, signal_name};
+
+/// An exit in the words of a report.
+pub(crate) fn how(exit: Exit) -> HowItEnded {
+    match (exit.signal(), exit.code()) {
+        (Some(number), _) => HowItEnded::Signal { number, name: signal_name(number), core_dumped: exit.core_dumped() },
+        (None, Some(code)) => HowItEnded::Exited(code),
+        (None, None) => HowItEnded::Unknown,
+    }
+}
+
+/// A started process that has not been reaped yet, or how it ended.
+#[derive(Debug)]
+pub(crate) enum ChildProcess {
+    Own(Child),
+    Forked(Forked),
+}
+
+/// A child of a template, which reaps it when it is told to. Until then its number is its own.
+#[derive(Debug)]
+pub(crate) struct Forked {
+    pid: i32,
+    pidfd: Pidfd,
+    template: Arc<Template>,
+    state: Reaping,
+    /// The process that holds this, and not a copy of it.
+    owner: u32,
+}
+
+#[derive(Debug)]
+enum Reaping {
+    Alive,
+    Asked,
+    Done(Exit),
+}
+
+impl Forked {
+    pub(super) fn new(pid: i32, pidfd: Pidfd, template: Arc<Template>) -> Self {
+        Self { pid, pidfd, template, state: Reaping::Alive, owner: std::process::id() }
+    }
+
+    fn kill_group(&self) {
+        if matches!(self.state, Reaping::Alive) && !self.pidfd.kill_group() && self.template.is_running() {
+            kill_own_group_of(self.pid);
+        }
+    }
+}
+
+impl ChildProcess {
+    pub(crate) fn pid(&self) -> u32 {
+        match self {
+            Self::Own(child) => child.pid(),
+            Self::Forked(forked) => u32::try_from(forked.pid).unwrap_or(0),
+        }
+    }
+
+    pub(crate) fn pidfd(&self) -> &Pidfd {
+        match self {
+            Self::Own(child) => child.pidfd(),
+            Self::Forked(forked) => &forked.pidfd,
+        }
+    }
+
+    /// Kills it and everything in its process group.
+    pub(crate) fn kill_group(&self) {
+        match self {
+            Self::Own(child) => child.kill_group(),
+            Self::Forked(forked) => forked.kill_group(),
+        }
+    }
+
+    /// How it ended, if it has and that is known. A template is asked the first time that it has ended; `then` gets the
+    /// answer, which belongs into [`reaped`](Self::reaped), on another thread.
+    pub(crate) fn reap(&mut self, then: impl FnOnce(Option<Exit>) + Send + 'static) -> Option<Exit> {
+        match self {
+            Self::Own(child) => child.try_reap(),
+            Self::Forked(forked) => {
+                if matches!(forked.state, Reaping::Alive) && forked.pidfd.has_ended() {
+                    // What it left running, while its group's number is still bound to it.
+                    forked.kill_group();
+                    forked.state = Reaping::Asked;
+                    reap_in_background(&forked.template, forked.pid, Box::new(then));
+                }
+                if let Reaping::Done(exit) = forked.state { Some(exit) } else { None }
+            }
+        }
+    }
+
+    /// Takes the template's answer; `None` where there is no template any more, and the system has reaped it.
+    pub(crate) fn reaped(&mut self, answer: Option<Exit>) {
+        if let Self::Forked(forked) = self {
+            let exit = answer.unwrap_or_else(|| Exit { status: forked.pidfd.wait_status(), max_rss: 0 });
+            forked.state = Reaping::Done(exit);
+        }
+    }
+}
+
+impl AsFd for ChildProcess {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd().as_fd()
+    }
+}
+
+impl Drop for Forked {
+    /// Leaves neither a running process nor a zombie.
+    fn drop(&mut self) {
+        if matches!(self.state, Reaping::Alive) && self.owner == std::process::id() {
+            self.kill_group();
+            reap_in_background(&self.template, self.pid, Box::new(drop));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Copies of this process: fork(2), and what a copy does first, so that it begins as clean as a started program.
+
+use std::ffi::CStr;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::sys::stat::Mode;
+use nix::unistd::{dup2_stdin, setsid};
+
+use super::private::give_up_private;
+use super::threads::Alone;
+
+/// Makes a copy of this process, with the calling thread alone: its number, or `None` in the copy. The caller must reap it.
+///
+/// # Errors
+/// When the system has no process or memory left.
+pub(crate) fn fork(alone: Alone) -> io::Result<Option<i32>> {
+    // SAFETY: fork(2) leaves the copy with this thread alone. `alone` proves that no other thread holds a lock, so the copy is
+    // in the state of a program that never had another thread, and may do whatever that may. The C library's own handlers
+    // (pthread_atfork(3)) run in this call.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            alone.in_copy();
+            Ok(None)
+        }
+        pid => Ok(Some(pid)),
+    }
+}
+
+/// Writes out what lies in buffers, which every copy would otherwise write out once more.
+pub(crate) fn flush_output() {
+    let _ = io::stdout().flush();
+    // SAFETY: a null pointer means all of the C library's open streams (fflush(3)).
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
+/// What a copy of the user's process has to do before anything else: leaves its parent's session, terminal, descriptors
+/// and signal handlers.
+pub(crate) fn leave_the_original() {
+    lead_session();
+    give_up_private();
+    stdin_from_null();
+    reset_signals();
+}
+
+/// Makes this process lead a session and so a process group of its own.
+pub(crate) fn lead_session() {
+    // Fails only where it does already.
+    let _ = setsid();
+}
+
+/// Signals become as after an `exec`: none is blocked, handlers are gone, what was ignored is ignored still. Handlers of
+/// faults stay: they report, and nobody sends those signals.
+pub(crate) fn reset_signals() {
+    forget_handlers();
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+fn stdin_from_null() {
+    let null: &CStr = c"/dev/null";
+    if let Ok(null) = open(null, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        && null.as_raw_fd() != 0
+    {
+        let _ = dup2_stdin(null);
+    }
+}
+
+fn forget_handlers() {
+    const FAULTS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL];
+    for signal in (1..=libc::SIGRTMAX()).filter(|signal| !FAULTS.contains(signal)) {
+        // SAFETY: all-zero is a valid sigaction: the default action, no flags, an empty mask.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: a null new action only reads the old one into a live object (sigaction(2)).
+        let known = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } == 0;
+        if known && action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN {
+            // SAFETY: SIG_DFL installs no code.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
+}
+
+/// Makes `fd` this process's standard error.
+pub(crate) fn adopt_stderr(fd: impl AsFd) -> io::Result<()> {
+    // SAFETY: dup2(2) takes two numbers; descriptor 2 is standard error by convention, and nobody owns it as a value.
+    match unsafe { libc::dup2(fd.as_fd().as_raw_fd(), 2) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,168 @@
+//! Threads: mpm's own, who else there is, and the proof that a copy of this process would find no lock held.
+//!
+//! A copy made by fork(2) has the calling thread alone. A lock that another thread holds at that moment is held for ever
+//! there, whatever it guards. So a copy is made only where there is no other thread, or where all others are mpm's own
+//! and asleep: they hold [`Awake`] whenever they are not, and [`alone`] waits for that.
+
+use std::fs;
+use std::io;
+use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use nix::unistd::{Pid, getpid, gettid};
+
+use super::signal::block_all_signals;
+
+/// Held for reading by mpm's threads while they are awake, for writing while this process is copied.
+static AWAKE: RwLock<()> = RwLock::new(());
+
+/// mpm's own threads, but for those that just now run code of the user's.
+static OURS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+/// Such a thread has come back.
+static BACK: Condvar = Condvar::new();
+
+/// How the names of mpm's threads begin.
+const PREFIX: &str = "mpm-";
+/// How long a thread of mpm's may stay in code of the user's until it counts as one of the user's.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// When to look again for a thread of mpm's that is ending, of which nobody tells.
+const AGAIN: Duration = Duration::from_millis(1);
+/// The bit of a thread's flags that says that it will never run the program's code again (proc_pid_stat(5), `PF_EXITING`).
+const EXITING: u64 = 4;
+
+/// The calling thread is one of mpm's own, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct OwnThread(());
+
+/// One of mpm's threads is doing something; no copy of this process is made meanwhile.
+#[derive(Debug)]
+pub(crate) struct Awake(#[expect(dead_code, reason = "held, not looked at")] RwLockReadGuard<'static, ()>);
+
+/// Nobody else in this process can hold a lock, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Alone(RwLockWriteGuard<'static, ()>);
+
+impl OwnThread {
+    /// Makes the calling thread one of mpm's. It blocks all signals, so that the program's handlers run on the program's
+    /// own threads.
+    pub(crate) fn enter() -> Self {
+        block_all_signals();
+        register(true);
+        Self(())
+    }
+
+    /// To be held whenever this thread is not asleep and does not run code of the user's.
+    #[expect(clippy::unused_self, reason = "only a thread of mpm's has one to call it on")]
+    pub(crate) fn awake(&self) -> Awake {
+        Awake(AWAKE.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs what may call code of the user's, which may do anything. Not to be called while [`Awake`] is held.
+    #[expect(clippy::unused_self, reason = "only a thread of mpm's has one to call it on")]
+    pub(crate) fn lend<T>(&self, run: impl FnOnce() -> T) -> T {
+        register(false);
+        let result = run();
+        register(true);
+        result
+    }
+}
+
+impl Drop for OwnThread {
+    fn drop(&mut self) {
+        register(false);
+    }
+}
+
+fn register(ours: bool) {
+    let me = gettid();
+    let mut known = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|thread| *thread != me);
+    if ours {
+        known.push(me);
+        BACK.notify_all();
+    }
+}
+
+/// Waits until mpm's own threads sleep, and keeps them from waking.
+///
+/// `parked_main` says that the main thread waits for the calling one and does nothing else, as that of a test program does.
+///
+/// # Errors
+/// When there are other threads, with their number and names; or when the system does not tell.
+pub(crate) fn alone(parked_main: bool) -> io::Result<Alone> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let alone = Alone::promised();
+        let mut strangers = strangers(parked_main)?;
+        if strangers.is_empty() {
+            return Ok(alone);
+        }
+        drop(alone);
+        if Instant::now() < until && strangers.iter().all(|name| name.starts_with(PREFIX)) {
+            let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(BACK.wait_timeout(ours, AGAIN));
+            continue;
+        }
+        let (count, s) = (strangers.len(), if strangers.len() == 1 { "" } else { "s" });
+        strangers.sort_unstable();
+        strangers.dedup();
+        strangers.truncate(5);
+        return Err(io::Error::other(format!("this process has {count} other thread{s} ({})", strangers.join(", "))));
+    }
+}
+
+impl Alone {
+    /// Waits only for mpm's own threads: that others hold no lock is taken for granted.
+    pub(crate) fn promised() -> Self {
+        Self(AWAKE.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// In the copy: mpm's threads are not there, and that they were is forgotten.
+    pub(super) fn in_copy(self) {
+        OURS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        drop(self.0);
+    }
+}
+
+/// The names of all threads but the calling one, mpm's own, and those that are ending.
+fn strangers(parked_main: bool) -> io::Result<Vec<String>> {
+    let (me, main) = (gettid(), getpid());
+    let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_stranger = |thread: Pid| thread != me && !(parked_main && thread == main) && !ours.contains(&thread);
+    let cannot =
+        |e: io::Error| io::Error::new(e.kind(), format!("whether there are other threads cannot be told: /proc/self/task: {e}"));
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc/self/task").map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw) else { continue };
+        if !is_stranger(thread) {
+            continue;
+        }
+        // One that is gone meanwhile has no file any more.
+        if let Ok(stat) = fs::read_to_string(entry.path().join("stat"))
+            && let Some((name, flags)) = name_and_flags(&stat)
+            && flags & EXITING == 0
+        {
+            found.push(name.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// From the text `number (name) state ppid pgrp session tty tpgid flags …`. The name may hold anything.
+fn name_and_flags(stat: &str) -> Option<(&str, u64)> {
+    let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+    Some((name, rest.split_ascii_whitespace().nth(6)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_found_behind_any_name() {
+        let stat = "4711 (a) b (c) S 1 4711 4711 0 -1 4194624 100 0 0 0 0 0 0 0 20";
+        assert_eq!(name_and_flags(stat), Some(("a) b (c", 4_194_624)));
+        assert_eq!(name_and_flags("garbage"), None);
+    }
+}
