@@ -42,6 +42,7 @@ mod error;
 mod init;
 mod link;
 mod pool;
+mod process;
 mod registry;
 mod start;
 mod sys;
@@ -57,6 +58,7 @@ pub use pool::{
     AsCompleted, Builder, JobHandle, Map, MapUnordered, Pool, Preloaded, Report, as_completed, wait_all, wait_all_timeout,
     wait_any, wait_any_timeout,
 };
+pub use process::{Process, ProcessBuilder, active_processes, isolate, isolate_despite_threads};
 pub use registry::{Job, Target};
 pub use start::{
     CurrentProcess, ParentProcess, StartMethod, current_process, force_start_method, parent_process, set_start_method, start_method,

@@ -1,8 +1,11 @@
 //! One call of a target, as the worker sees it: the bytes of the arguments enter, the bytes of the result leave. The
 //! functions below are the same for the parent, where arguments are encoded and the result is decoded.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::error::{CodecError, Side};
 use super::lend::Lend;
+use super::panic::panic_message;
 use super::value::Codec;
 use super::wire;
 use crate::error::Phase;
@@ -14,6 +17,15 @@ pub struct Call<'i> {
     scratch: &'i mut Vec<u8>,
     phase: &'i dyn Fn(Phase),
     deliver: &'i mut dyn FnMut(&[u8]),
+}
+
+/// Decodes with `decode`. A `Deserialize` of the user's that panics becomes an error like one that refuses.
+pub(crate) fn decode_caught<R>(decode: fn(Vec<u8>) -> Result<R, CodecError>, bytes: Vec<u8>) -> Result<R, String> {
+    match catch_unwind(AssertUnwindSafe(|| decode(bytes))) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(payload) => Err(format!("decoding the result panicked: {}", panic_message(&*payload))),
+    }
 }
 
 impl<'i> Call<'i> {

@@ -25,10 +25,12 @@ mod value;
 mod wire;
 
 pub use bytes::ByteRun;
+pub(crate) use call::decode_caught;
 pub use call::{Call, lend, put, put_lent, read};
 pub use error::CodecError;
 pub use failure::Failure;
 pub use lend::Lend;
+pub(crate) use panic::NoValue;
 pub use panic::{Panic, panic_message};
 pub use pick::{PickBytes, PickInner, PickOuter, PickSerde, Tag};
 pub use value::{Codec, Travel};

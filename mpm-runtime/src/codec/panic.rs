@@ -33,6 +33,24 @@ impl fmt::Display for Panic {
     }
 }
 
+/// Why a call has no value to give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum NoValue {
+    Panicked(Panic),
+    BadArguments(String),
+    BadResult(String),
+}
+
+/// As the end of a sentence that begins with the target's name.
+impl fmt::Display for NoValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(panic) => panic.fmt(f),
+            Self::BadArguments(reason) | Self::BadResult(reason) => write!(f, "failed: {reason}"),
+        }
+    }
+}
+
 /// The message of a panic, from what `catch_unwind` returns or a hook is given.
 #[doc(hidden)]
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {

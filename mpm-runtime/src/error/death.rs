@@ -87,6 +87,20 @@ pub enum HowItEnded {
     Unknown,
 }
 
+impl HowItEnded {
+    /// The exit code, if it exited.
+    #[must_use]
+    pub const fn code(&self) -> Option<i32> {
+        if let Self::Exited(code) = self { Some(*code) } else { None }
+    }
+
+    /// The number of the signal that ended it, if one did.
+    #[must_use]
+    pub const fn signal(&self) -> Option<i32> {
+        if let Self::Signal { number, .. } = self { Some(*number) } else { None }
+    }
+}
+
 impl fmt::Display for HowItEnded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -56,6 +56,10 @@ impl Error {
         self
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
     /// `mpm::init()` has not run in this process.
     #[must_use]
     pub fn is_not_initialised(&self) -> bool {

@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use super::face::Pool;
@@ -12,14 +11,13 @@ use super::shared::{Settings, Shared};
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Target};
-use crate::start::{Origin, Plan, StartMethod, default_start_method, fork_template, installed, template_for};
-use crate::sys::usable_cpus;
+use crate::start::{
+    Origin, Plan, StartMethod, check_environment, check_name, default_start_method, fork_template, installed, template_for,
+};
+use crate::sys::{OwnThread, usable_cpus};
 
 /// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Bytes of a pool's name, which stands in every message.
-const LONGEST_NAME: usize = 256;
 
 /// The most workers that a pool may have.
 const MOST_WORKERS: usize = 4096;
@@ -194,10 +192,8 @@ impl Builder {
         let shared = Arc::new(Shared::new(settings, plan, registry).map_err(system("make the pool's doorbell"))?);
         let supervisor = Supervisor::new(Arc::clone(&shared), origin, method, chosen.is_some());
         let supervisor = supervisor.map_err(system("make the pool's poller"))?;
-        let thread = thread::Builder::new()
-            .name("mpm-pool".to_owned())
-            .spawn(move || supervisor.run())
-            .map_err(system("start the pool's supervisor thread"))?;
+        let thread = OwnThread::spawn("mpm-pool", move |own| supervisor.run(&own));
+        let thread = thread.map_err(system("start the pool's supervisor thread"))?;
         Ok(Pool::from_parts(shared, thread))
     }
 }
@@ -213,17 +209,6 @@ fn check(settings: &Settings, env: &[(OsString, OsString)]) -> Result<()> {
     if settings.queue == 0 {
         return refuse("Builder::queue(0): at least one job must be able to wait".to_owned());
     }
-    if settings.name.is_empty() || settings.name.len() > LONGEST_NAME || settings.name.contains(char::is_control) {
-        let shown: String = settings.name.chars().take(40).collect();
-        return refuse(format!("Builder::name({shown:?}): a name has from 1 to {LONGEST_NAME} bytes and no control characters"));
-    }
-    for (key, value) in env {
-        let (k, v) = (key.as_encoded_bytes(), value.as_encoded_bytes());
-        if k.is_empty() || k.contains(&b'=') || k.contains(&0) || v.contains(&0) {
-            return refuse(format!(
-                "Builder::env({key:?}, {value:?}): a key is not empty, has no `=`, and neither part has a NUL byte"
-            ));
-        }
-    }
-    Ok(())
+    check_name("Builder::name", &settings.name)?;
+    check_environment("Builder::env", env)
 }

@@ -1,7 +1,6 @@
 //! The pool, as its user sees it.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle as Thread, ThreadId};
 use std::time::{Duration, Instant};
@@ -12,7 +11,6 @@ use super::core::DEAD;
 use super::handle::JobHandle;
 use super::map::{Map, MapUnordered};
 use super::shared::Shared;
-use crate::codec::panic_message;
 use crate::error::{DataError, JobError, Refusal, Result, SubmitError};
 use crate::registry::{Job, Target};
 use crate::start::StartMethod;
@@ -173,7 +171,7 @@ impl Pool {
     fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
         self.shared.check_owner()?;
         let target = self.shared.registry.index_of::<F>().map_err(|e| Refusal::Unknown(e.to_string().into()))?;
-        let cell = match encode(job) {
+        let cell = match job.encode_caught() {
             Ok(payload) => self.shared.submit(target, F::NAME, payload, block)?,
             Err(reason) => {
                 let cell = Cell::new(self.shared.next_job(), F::NAME);
@@ -199,15 +197,6 @@ impl Pool {
 
     pub(super) fn queue_size(&self) -> usize {
         self.shared.settings.queue
-    }
-}
-
-/// Encodes the arguments; a `Serialize` of the user's that panics becomes an error like one that refuses.
-pub(super) fn encode<F: Target>(job: &Job<'_, F>) -> std::result::Result<Vec<u8>, String> {
-    match catch_unwind(AssertUnwindSafe(|| job.encode())) {
-        Ok(Ok(payload)) => Ok(payload),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(payload) => Err(format!("encoding the arguments panicked: {}", panic_message(&*payload))),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Raw, Watcher};
 use super::shared::Shared;
-use crate::codec::{CodecError, panic_message};
+use crate::codec::{CodecError, decode_caught};
 use crate::error::{DataError, JobError};
 
 /// A submitted job.
@@ -139,19 +138,15 @@ impl<R> JobHandle<R> {
         }
     }
 
-    /// Turns an outcome into the job's own type. A `Deserialize` of the user's that panics becomes an error like one that
-    /// refuses.
+    /// Turns an outcome into the job's own type.
     fn open(&self, outcome: Result<Raw, JobError>) -> Result<R, JobError> {
         let bytes = match outcome? {
             Raw::Value(bytes) => bytes,
             Raw::Failed(error) => return Err(error),
         };
-        let reason = match catch_unwind(AssertUnwindSafe(|| (self.decode)(bytes))) {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => error.to_string(),
-            Err(payload) => format!("decoding the result panicked: {}", panic_message(&*payload)),
-        };
-        Err(JobError::Decode(Box::new(DataError { job: self.cell.id, target: self.cell.target, reason, in_worker: false })))
+        decode_caught(self.decode, bytes).map_err(|reason| {
+            JobError::Decode(Box::new(DataError { job: self.cell.id, target: self.cell.target, reason, in_worker: false }))
+        })
     }
 }
 

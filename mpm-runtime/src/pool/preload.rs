@@ -45,7 +45,7 @@ struct Entry {
 
 impl Preload {
     pub(super) fn add<F: Target<Output: Preloaded>>(&mut self, job: &Job<'_, F>) {
-        let arguments = super::face::encode(job);
+        let arguments = job.encode_caught();
         self.0.push(Entry { name: F::NAME, arguments, check: check::<F> });
     }
 

@@ -17,7 +17,7 @@ use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
 use super::shared::{News, Shared};
 use crate::error::{Error, Kind, WorkerExit};
 use crate::start::{
-    Failure, FailureKind, Offer, Origin, Reply, StartMethod, Started, flush_stderr, how, next_ticket, prepare, put_aside,
+    self, Failure, FailureKind, Offer, Origin, Reply, StartMethod, Started, flush_stderr, how, next_ticket, prepare, put_aside,
     read_reply,
 };
 use crate::sys::{OwnThread, Poller, oom_kills};
@@ -56,9 +56,8 @@ impl Supervisor {
     }
 
     /// Runs until the pool has ended.
-    pub(super) fn run(mut self) {
-        let thread = OwnThread::enter();
-        let ran = catch_unwind(AssertUnwindSafe(|| self.turns(&thread)));
+    pub(super) fn run(mut self, thread: &OwnThread) {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.turns(thread)));
         // A panic here is a bug of mpm's. Nobody shall wait for ever because of it.
         let reason: Option<Arc<str>> = match ran {
             Ok(Ok(())) => None,
@@ -186,7 +185,7 @@ impl Supervisor {
         let Some(process) = core.find_mut(incarnation) else { return };
         let mut is_ready = false;
         loop {
-            match read_reply(process.link.socket()) {
+            match read_reply(process.link.socket()).map(|some| some.map(|(reply, _)| reply)) {
                 Ok(None) => return,
                 Ok(Some(Reply::Preloading(index))) => process.preloading = Some(index),
                 Ok(Some(Reply::Preloaded(index, result))) => {
@@ -206,6 +205,10 @@ impl Supervisor {
                 }
                 Ok(Some(Reply::Refused(reason) | Reply::HasThreads(reason))) => {
                     process.refused = Some(reason);
+                    break;
+                }
+                Ok(Some(Reply::Reached(_) | Reply::Returned(_) | Reply::Ended(_))) => {
+                    process.kill(Fate::Unready("sent a handshake that is none of a worker's".to_owned()));
                     break;
                 }
                 // The other end is closed: its exit, which comes now, tells why. That is no refusal, after which no other
@@ -228,12 +231,14 @@ impl Supervisor {
         let Some(process) = core.find_mut(incarnation) else { return };
         let Some(child) = process.child.as_mut() else { return };
         let shared = Arc::clone(&self.shared);
-        let Some(exit) = child.reap(move |exit| shared.deliver(News::Reaped(incarnation, exit))) else {
-            // Its template tells how it ended; until then there is nothing more to be seen of it.
-            if child.pidfd().has_ended() {
+        let exit = match child.reap(move |exit| shared.deliver(News::Reaped(incarnation, exit))) {
+            start::Ending::Done(exit) => exit,
+            start::Ending::Runs => return,
+            start::Ending::Asked => {
+                // Its template tells how it ended; until then there is nothing more to be seen of it.
                 self.poller.forget(child);
+                return;
             }
-            return;
         };
         if matches!(process.state, State::Starting { .. }) && process.refused.is_none() {
             self.hear(core, incarnation);

@@ -1,9 +1,10 @@
 //! One call that has not happened yet: a target and its arguments enter, encoded arguments leave when a pool asks.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::target::Target;
-use crate::codec::CodecError;
+use crate::codec::{CodecError, panic_message};
 
 /// One call of a target, with its arguments: what `f::job(…)` returns and a pool takes.
 ///
@@ -45,6 +46,17 @@ impl<'a, F: Target> Job<'a, F> {
         let mut bytes = Vec::new();
         self.encode_to(&mut bytes)?;
         Ok(bytes)
+    }
+}
+
+impl<F: Target> Job<'_, F> {
+    /// As [`encode`](Self::encode). A `Serialize` of the user's that panics becomes an error like one that refuses.
+    pub(crate) fn encode_caught(&self) -> Result<Vec<u8>, String> {
+        match catch_unwind(AssertUnwindSafe(|| self.encode())) {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(payload) => Err(format!("encoding the arguments panicked: {}", panic_message(&*payload))),
+        }
     }
 }
 

@@ -2,32 +2,40 @@
 //! fit, preloads, says that it is ready. A worker that a template has forked does the same, but for what its template has
 //! done already.
 
-use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::current::{Current, ParentProcess, become_current};
 use super::forkserver::{Inheritance, serve_forks};
-use super::handshake::{Hello, HelloFds, PROTOCOL, Reply, send};
+use super::handshake::{Duty, Hello, HelloFds, PROTOCOL, Reply, send};
 use super::method::inherit_start_method;
+use super::parcel::Parcel;
 use super::plan::PreloadJob;
 use super::recipe::{Role, Token, installed};
-use crate::error::WorkerExit;
+use crate::codec::{NoValue, Panic};
+use crate::error::{Phase, WorkerExit};
 use crate::link::WorkerEnd;
 use crate::registry::{Registration, Registry};
 use crate::sys::{
-    Armed, Pidfd, Socket, Title, adopt_stdout, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now, fault_point,
-    finish, ignore_interrupt, rename, say, socket_from_raw,
+    Armed, Pidfd, Socket, Title, adopt_stdout, adopt_streams, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now,
+    fault_point, finish, heed_interrupt, ignore_interrupt, rename, say, socket_from_raw,
 };
 
 /// Bytes of a refusal or a result, which has to fit into one message.
 const LONGEST_TEXT: usize = 16 * 1024;
 
+/// Runs one job.
+type RunOne = fn(&Registration, &[u8], &dyn Fn(Phase)) -> Result<Vec<u8>, NoValue>;
+
 /// What a child does, handed in from above: this room names neither the worker's loop nor how a job is run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Duties {
     pub(crate) serve: fn(Setup) -> WorkerExit,
-    /// Runs one job: its encoded result, or why there is none.
-    pub(crate) preload: fn(&Registration, &[u8]) -> Result<Vec<u8>, String>,
+    /// Runs one job: its encoded result, or why there is none. It tells the phases from `Running` on.
+    pub(crate) run_one: RunOne,
+    /// Runs a closure: its panic, if it does.
+    pub(crate) guard: fn(&mut dyn FnMut()) -> Result<(), Panic>,
 }
 
 /// What the worker loop gets.
@@ -47,6 +55,63 @@ pub(super) enum Born {
     OfParent,
     /// A template, which kills its workers when the parent is gone. Here the worker's name goes in listings.
     OfTemplate(Option<Title>),
+    /// The parent itself, as its copy.
+    AsCopy,
+}
+
+/// What a process has to do, and what with.
+enum Task {
+    Serve(Setup),
+    Single(Single),
+}
+
+/// One job.
+struct Single {
+    socket: Socket,
+    registration: &'static Registration,
+    arguments: Vec<u8>,
+}
+
+/// The exit code of a process whose job panicked: what Rust programs exit with then.
+const PANICKED: i32 = 101;
+
+impl Single {
+    /// Runs the job and tells how it ended; returns the exit code.
+    fn run(self, run_one: RunOne) -> i32 {
+        let tell = |phase: Phase| {
+            tell_phase(&self.socket, phase);
+            fault_point(match phase {
+                Phase::Running => "running",
+                Phase::Encoding => "encoding",
+                _ => "sending",
+            });
+        };
+        tell_end(&self.socket, run_one(self.registration, &self.arguments, &tell))
+    }
+}
+
+/// Tells the parent how far the work of this process has come, which it needs for the report of a death.
+pub(crate) fn tell_phase(socket: &Socket, phase: Phase) {
+    // Nobody may be there to read it.
+    drop(send(socket, &Reply::Reached(phase as u32), &[]));
+}
+
+/// Tells the parent how the work of this process ended; returns its exit code.
+pub(crate) fn tell_end(socket: &Socket, ended: Result<Vec<u8>, NoValue>) -> i32 {
+    let (text, code) = match &ended {
+        Ok(_) => (Ok(Vec::new()), 0),
+        Err(reason) => (postcard::to_stdvec(reason).map_err(io::Error::other), PANICKED),
+    };
+    let told = text.and_then(|text| {
+        let (parcel, memory) = Parcel::pack(ended.as_ref().map_or(&text, |value| value))?;
+        let reply = if ended.is_ok() { Reply::Returned(parcel) } else { Reply::Ended(parcel) };
+        send(socket, &reply, memory.iter().map(AsFd::as_fd).collect::<Vec<_>>().as_slice())
+    });
+    if let Err(error) = told {
+        say(&format!("mpm: the result of this process is lost: {error}"));
+        return WorkerExit::LinkDamaged.code();
+    }
+    code
 }
 
 /// Why a process does not become what it was started for.
@@ -73,12 +138,13 @@ pub(crate) fn begin(token: Token) -> ! {
     }
 }
 
-/// The whole life of a worker.
+/// The whole life of a worker, or of a process that runs one job.
 pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     fault_point("started");
-    let serve = installed().map(|installed| installed.duties.serve);
-    match serve.map_err(|e| Refusal::handshake(e.to_string())).and_then(|serve| Ok((serve, set_up(socket, nonce, &born)?))) {
-        Ok((serve, setup)) => finish(serve(setup).code()),
+    let duties = installed().map(|installed| installed.duties).map_err(|e| Refusal::handshake(e.to_string()));
+    match duties.and_then(|duties| Ok((duties, set_up(socket, nonce, &born)?))) {
+        Ok((duties, Task::Serve(setup))) => finish((duties.serve)(setup).code()),
+        Ok((duties, Task::Single(single))) => finish(single.run(duties.run_one)),
         Err(refusal) => refusal.end(),
     }
 }
@@ -94,13 +160,15 @@ fn be_template(socket: Socket, nonce: u64) -> ! {
     }
 }
 
-fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Setup, Refusal> {
+fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
     let (hello, fds) = Hello::receive(&socket).map_err(Refusal::no_handshake)?;
-    let HelloFds { lifeline, parent, link, beside } = fds;
+    let HelloFds { lifeline, parent, link, streams, mut beside } = fds;
     let second_tie = match born {
         Born::OfParent => arm_parent_death_signal(hello.parent),
         // Its parent by number is the template, whose end shall not be its own.
         Born::OfTemplate(_) => true,
+        // The thread that forked it may end at once.
+        Born::AsCopy => false,
     };
     tie(lifeline, second_tie)?.into_iter().for_each(Armed::for_good);
     fault_point("greeted");
@@ -109,33 +177,47 @@ fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Setup, Refusal> {
         title.write(&hello.name);
     }
     let checked = check(&hello, nonce).and_then(|registry| {
-        run_preload(&socket, registry, preload_jobs(hello.preload, beside)?)?;
-        let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
-        let [requests, responses, doorbell] = link.ok_or("the hello came without a link")?;
-        let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
-        Ok((link, registry))
+        run_preload(&socket, registry, preload_jobs(hello.preload, &mut beside)?)?;
+        match (hello.duty, link) {
+            (Duty::Serve { max_jobs }, Some([requests, responses, doorbell])) => {
+                let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
+                let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
+                Ok(Task::Serve(Setup { link, registry, worker: hello.name.clone(), max_jobs }))
+            }
+            (Duty::Single { target, arguments, .. }, _) => {
+                let arguments = arguments.open(&mut beside).map_err(|e| format!("take over the arguments: {e}"))?;
+                let registration = registry.get(target).ok_or_else(|| format!("there is no target {target}"))?;
+                adopt_streams(streams).map_err(|e| format!("take over the standard streams: {e}"))?;
+                // It is steered like any process, and does not sit at the terminal of its parent.
+                heed_interrupt();
+                let socket = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
+                Ok(Task::Single(Single { socket, registration, arguments }))
+            }
+            _ => Err("the hello does not say what this process is for".to_owned()),
+        }
     });
-    let (link, registry) = checked.map_err(|reason| {
+    let task = checked.map_err(|reason| {
         let refusal = Refusal::handshake(reason);
         refusal.tell(&socket);
         refusal
     })?;
     become_current(Current {
-        name: hello.name.clone(),
+        name: hello.name,
+        daemon: hello.daemon,
         method: hello.method,
         parent: ParentProcess::new(hello.parent_name, hello.parent, Pidfd::from(parent)),
     });
     send(&socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
     fault_point("ready");
-    Ok(Setup { link, registry, worker: hello.name, max_jobs: hello.max_jobs })
+    Ok(task)
 }
 
 fn set_up_template(socket: &Socket, nonce: u64) -> Result<Inheritance, Refusal> {
-    let (hello, HelloFds { lifeline, parent, beside, .. }) = Hello::receive(socket).map_err(Refusal::no_handshake)?;
+    let (hello, HelloFds { lifeline, parent, mut beside, .. }) = Hello::receive(socket).map_err(Refusal::no_handshake)?;
     // Only while user code runs here; later it is for this process to end its workers before itself.
     let tied = tie(lifeline, false)?;
     let registry = check(&hello, nonce).map_err(Refusal::handshake)?;
-    let jobs = preload_jobs(hello.preload, beside).map_err(Refusal::handshake)?;
+    let jobs = preload_jobs(hello.preload, &mut beside).map_err(Refusal::handshake)?;
     let inheritance = Inheritance::prepare(socket, registry, jobs, Pidfd::from(parent))?;
     drop(tied);
     send(socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
@@ -173,7 +255,7 @@ fn check(hello: &Hello, nonce: u64) -> Result<&'static Registry, String> {
     Ok(registry)
 }
 
-fn preload_jobs(parcel: Option<super::parcel::Parcel>, beside: Option<OwnedFd>) -> Result<Vec<PreloadJob>, String> {
+fn preload_jobs(parcel: Option<Parcel>, beside: &mut VecDeque<OwnedFd>) -> Result<Vec<PreloadJob>, String> {
     let Some(parcel) = parcel else { return Ok(Vec::new()) };
     let bytes = parcel.open(beside).map_err(|e| format!("take over what is to be preloaded: {e}"))?;
     postcard::from_bytes(&bytes).map_err(|e| format!("read what is to be preloaded: {e}"))
@@ -181,13 +263,13 @@ fn preload_jobs(parcel: Option<super::parcel::Parcel>, beside: Option<OwnedFd>) 
 
 /// Runs jobs one after the other, and tells the parent of each.
 pub(super) fn run_preload(socket: &Socket, registry: &Registry, jobs: Vec<PreloadJob>) -> Result<(), String> {
-    let preload = installed().map_err(|e| e.to_string())?.duties.preload;
+    let run_one = installed().map_err(|e| e.to_string())?.duties.run_one;
     for (index, job) in (0..).zip(jobs) {
         let tell = |reply: Reply| send(socket, &reply, &[]).map_err(|e| format!("the parent does not listen: {e}"));
         tell(Reply::Preloading(index))?;
         fault_point("preloading");
         let registration = registry.get(job.target).ok_or_else(|| format!("there is no target {}", job.target))?;
-        let result = preload(registration, &job.arguments).map_err(|e| format!("preload job `{}` {e}", job.name))?;
+        let result = run_one(registration, &job.arguments, &|_| {}).map_err(|e| format!("preload job `{}` {e}", job.name))?;
         if result.len() > LONGEST_TEXT {
             return Err(format!("preload job `{}` returned {} bytes; a failure is told in less", job.name, result.len()));
         }

@@ -16,6 +16,7 @@ static CURRENT: Mutex<Option<Arc<Current>>> = Mutex::new(None);
 pub(super) struct Current {
     pub(super) name: String,
     pub(super) method: StartMethod,
+    pub(super) daemon: bool,
     pub(super) parent: ParentProcess,
 }
 
@@ -66,6 +67,12 @@ impl CurrentProcess {
     #[must_use]
     pub fn pid(&self) -> u32 {
         std::process::id()
+    }
+
+    /// Whether it ends with its parent, and is not waited for there. So it is for a pool's worker.
+    #[must_use]
+    pub fn is_daemon(&self) -> bool {
+        self.0.as_ref().is_some_and(|current| current.daemon)
     }
 
     /// How it was started; `None` in a process that mpm has not started.

@@ -20,8 +20,8 @@ use super::recipe::installed;
 use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
-    Alone, Pidfd, Socket, Title, adopt_stderr, alone, exit_now, fault_point, flush_output, fork, ignore_child_signal,
-    kill_own_group_of, lead_session, reap, reset_signals, say, watch_children,
+    Alone, Pidfd, Socket, Title, adopt_stderr, alone, exit_now, fault_point, fill_standard_streams, flush_output, fork,
+    ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, watch_children,
 };
 
 /// What a template has when it serves.
@@ -55,6 +55,7 @@ impl Inheritance {
         // What lies in buffers, each worker would write out once more; and each begins with clean signals.
         flush_output();
         reset_signals();
+        fill_standard_streams();
         Ok(Self { parent, title: Title::find(), ignores_children: watch_children() })
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! | message | from | to | descriptors |
 //! |---|---|---|---|
-//! | [`Hello`] | parent | worker or template, as soon as it runs | lifeline, parent's pidfd; a worker's three of the link; what is too large for the message |
-//! | [`Reply`] | worker or template | parent | none |
+//! | [`Hello`] | parent | the new process, as soon as it runs | lifeline, parent's pidfd; a worker's three of the link, or the standard streams of a single process; what is too large for the message |
+//! | [`Reply`] | the new process | parent | a result that is too large for the message |
 //! | [`Order`] | parent | template | for a fork: the worker's control socket, its standard error |
 //! | [`Answer`] | template | parent, one for each order, in their order | for a fork: the worker's pidfd |
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -40,8 +41,21 @@ pub(crate) struct Hello {
     pub(crate) default_method: Option<StartMethod>,
     /// The encoded jobs to be run first, if there are any.
     pub(crate) preload: Option<Parcel>,
-    /// After so many jobs a worker ends by itself; 0 for never.
-    pub(crate) max_jobs: u64,
+    /// Whether it ends with its parent rather than have its parent wait for it.
+    pub(crate) daemon: bool,
+    /// What it is for, if it is not a template.
+    pub(crate) duty: Duty,
+}
+
+/// What a process is for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Duty {
+    /// It forks others.
+    Template,
+    /// It takes jobs from a link, so many before it ends by itself; 0 for no end.
+    Serve { max_jobs: u64 },
+    /// It runs this one job, with these of its three standard streams replaced.
+    Single { target: u32, arguments: Parcel, streams: [bool; 3] },
 }
 
 /// What came with a hello.
@@ -51,10 +65,12 @@ pub(super) struct HelloFds {
     pub(super) parent: OwnedFd,
     /// Requests, responses, doorbell.
     pub(super) link: Option<[OwnedFd; 3]>,
-    pub(super) beside: Option<OwnedFd>,
+    pub(super) streams: [Option<OwnedFd>; 3],
+    /// The memory of parcels, in the order of the parcels.
+    pub(super) beside: VecDeque<OwnedFd>,
 }
 
-/// From the worker or the template.
+/// From the new process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// This preload job begins.
@@ -63,6 +79,12 @@ pub(crate) enum Reply {
     Preloaded(u32, Vec<u8>),
     Ready,
     Refused(String),
+    /// The one job has come so far: the number of a [`Phase`](crate::error::Phase).
+    Reached(u32),
+    /// It returned this.
+    Returned(Parcel),
+    /// It returned nothing: an encoded [`NoValue`](crate::codec::NoValue).
+    Ended(Parcel),
     /// A template that has other threads, and so cannot fork.
     HasThreads(String),
 }
@@ -94,20 +116,20 @@ pub(super) enum Answer {
 impl Hello {
     pub(super) fn receive(socket: &Socket) -> io::Result<(Self, HelloFds)> {
         let (hello, fds): (Self, _) = receive(socket, false)?;
-        let mut fds = fds.into_iter();
-        let lacks = || io::Error::other("the hello came without its descriptors");
-        let (lifeline, parent) = fds.next().zip(fds.next()).ok_or_else(lacks)?;
-        let rest: Vec<_> = fds.collect();
-        let (link, beside) = match rest.len() {
-            0 | 1 => (None, rest.into_iter().next()),
-            _ => {
-                let mut rest = rest.into_iter();
-                let link = [rest.next(), rest.next(), rest.next()];
-                let [Some(requests), Some(responses), Some(doorbell)] = link else { return Err(lacks()) };
-                (Some([requests, responses, doorbell]), rest.next())
+        let mut fds = VecDeque::from(fds);
+        let mut next = || fds.pop_front().ok_or_else(|| io::Error::other("the hello came without its descriptors"));
+        let (lifeline, parent) = (next()?, next()?);
+        let (mut link, mut streams) = (None, [const { None }; 3]);
+        match &hello.duty {
+            Duty::Template => {}
+            Duty::Serve { .. } => link = Some([next()?, next()?, next()?]),
+            Duty::Single { streams: replaced, .. } => {
+                for (stream, _) in streams.iter_mut().zip(replaced).filter(|(_, replaced)| **replaced) {
+                    *stream = Some(next()?);
+                }
             }
-        };
-        Ok((hello, HelloFds { lifeline, parent, link, beside }))
+        }
+        Ok((hello, HelloFds { lifeline, parent, link, streams, beside: fds }))
     }
 }
 
@@ -125,10 +147,11 @@ pub(super) fn receive<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Re
     Ok((message, fds))
 }
 
-/// The next reply, if one lies there: `None` when there is none yet, an error when it is none of ours.
-pub(crate) fn read_reply(socket: &Socket) -> io::Result<Option<Reply>> {
+/// The next reply, if one lies there, with the memory that came along: `None` when there is none yet, an error when it is none
+/// of ours.
+pub(crate) fn read_reply(socket: &Socket) -> io::Result<Option<(Reply, VecDeque<OwnedFd>)>> {
     match receive(socket, true) {
-        Ok((reply, _)) => Ok(Some(reply)),
+        Ok((reply, fds)) => Ok(Some((reply, fds.into()))),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::current::current_process;
-use super::handshake::{Hello, PROTOCOL, send};
+use super::handshake::{Duty, Hello, PROTOCOL, send};
 use super::method::StartMethod;
 use super::parcel::Parcel;
 use super::plan::Plan;
@@ -36,39 +36,68 @@ pub(crate) struct Offer<'a> {
     pub(crate) registry: &'a Registry,
 }
 
+/// What is said about a process that runs one job.
+#[derive(Debug)]
+pub(crate) struct SingleOffer<'a> {
+    pub(crate) name: &'a Arc<str>,
+    pub(crate) plan: &'a Arc<Plan>,
+    pub(crate) method: StartMethod,
+    pub(crate) daemon: bool,
+    pub(crate) target: u32,
+    pub(crate) arguments: &'a [u8],
+    /// In the place of its three standard streams.
+    pub(crate) streams: &'a [Option<OwnedFd>; 3],
+    pub(crate) registry: &'a Registry,
+}
+
 fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
     move |e| Error::new(Kind::System, what).because(e)
 }
 
 /// Makes a link and everything else that a new worker gets, and puts its hello into its socket.
 pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)> {
+    let &Offer { worker, plan, method, max_jobs, doorbell, registry } = offer;
     let (link, fds, control) = ParentEnd::create().map_err(system("make the shared memory of a worker"))?;
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a worker"))?;
-    // A template has preloaded already.
-    let preload = offer.method == StartMethod::Spawn;
-    let (hello, beside) = hello(offer.worker, offer.plan, offer.method, preload, offer.registry)?;
-    let hello = Hello { max_jobs: offer.max_jobs, ..hello };
+    let (hello, beside) = hello(worker, plan, method, Duty::Serve { max_jobs }, registry)?;
     let [requests, responses] = fds.as_fds();
-    greet(link.socket(), &hello, &[requests, responses, offer.doorbell.ringer()], beside.as_ref())?;
-    let launch = Launch { name: Arc::clone(offer.worker), nonce: hello.nonce, control, stderr, plan: Arc::clone(offer.plan) };
+    greet(link.socket(), &Hello { daemon: true, ..hello }, &[requests, responses, doorbell.ringer()], &beside)?;
+    let launch = Launch { name: Arc::clone(worker), nonce: hello.nonce, control, stderr, plan: Arc::clone(plan) };
     Ok((link, capture, launch))
 }
 
-/// What every new process is told, and the memory beside it if there is too much to tell.
-pub(super) fn hello(
-    name: &str,
-    plan: &Plan,
-    method: StartMethod,
-    preload: bool,
-    registry: &Registry,
-) -> Result<(Hello, Option<Memfd>)> {
-    let packed = if preload && !plan.preload.jobs.is_empty() {
-        let jobs = postcard::to_stdvec(&plan.preload.jobs).map_err(|e| system("encode what is preloaded")(io::Error::other(e)))?;
-        Some(Parcel::pack(&jobs).map_err(system("put what is preloaded into shared memory"))?)
-    } else {
-        None
+/// Makes everything that a process for one job gets, and puts its hello into its socket.
+pub(crate) fn prepare_single(offer: &SingleOffer<'_>) -> Result<(Socket, Option<Capture>, Launch)> {
+    let &SingleOffer { name, plan, method, daemon, target, arguments, streams, registry } = offer;
+    let (socket, control) = Socket::pair().map_err(system("make the socket of a process"))?;
+    let (arguments, memory) = Parcel::pack(arguments).map_err(system("put the arguments into shared memory"))?;
+    let (capture, stderr) = match &streams[2] {
+        Some(stderr) => (None, stderr.try_clone().map_err(system("copy the standard error of a process"))?),
+        None => {
+            let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a process"))?;
+            (Some(capture), stderr)
+        }
     };
-    let (preload, beside) = packed.map_or((None, None), |(parcel, beside)| (Some(parcel), beside));
+    let duty = Duty::Single { target, arguments, streams: streams.each_ref().map(Option::is_some) };
+    let (hello, mut beside) = hello(name, plan, method, duty, registry)?;
+    beside.extend(memory);
+    let given: Vec<_> = streams.iter().flatten().map(AsFd::as_fd).collect();
+    greet(&socket, &Hello { daemon, ..hello }, &given, &beside)?;
+    let launch = Launch { name: Arc::clone(name), nonce: hello.nonce, control, stderr, plan: Arc::clone(plan) };
+    Ok((socket, capture, launch))
+}
+
+/// What every new process is told, and the memory beside it if there is too much to tell.
+pub(super) fn hello(name: &str, plan: &Plan, method: StartMethod, duty: Duty, registry: &Registry) -> Result<(Hello, Vec<Memfd>)> {
+    // What comes from a template has been preloaded there.
+    let preloads = matches!(duty, Duty::Template) || method == StartMethod::Spawn;
+    let (preload, beside) = if preloads && !plan.is_bare() {
+        let jobs = postcard::to_stdvec(&plan.preload.jobs).map_err(|e| system("encode what is preloaded")(io::Error::other(e)))?;
+        let (parcel, beside) = Parcel::pack(&jobs).map_err(system("put what is preloaded into shared memory"))?;
+        (Some(parcel), beside)
+    } else {
+        (None, None)
+    };
     let hello = Hello {
         protocol: PROTOCOL,
         nonce: nonce(),
@@ -81,17 +110,18 @@ pub(super) fn hello(
         method,
         default_method: plan.default_method,
         preload,
-        max_jobs: 0,
+        daemon: false,
+        duty,
     };
-    Ok((hello, beside))
+    Ok((hello, beside.into_iter().collect()))
 }
 
 /// Sends a hello with all that belongs to it.
-pub(super) fn greet(socket: &Socket, hello: &Hello, link: &[BorrowedFd<'_>], beside: Option<&Memfd>) -> Result<()> {
+pub(super) fn greet(socket: &Socket, hello: &Hello, given: &[BorrowedFd<'_>], beside: &[Memfd]) -> Result<()> {
     let ties = ties().map_err(system("make the lifeline of the workers"))?;
     let mut fds = vec![ties.lifeline.read_end(), ties.pidfd.as_fd()];
-    fds.extend_from_slice(link);
-    fds.extend(beside.map(AsFd::as_fd));
+    fds.extend_from_slice(given);
+    fds.extend(beside.iter().map(AsFd::as_fd));
     send(socket, hello, &fds).map_err(system("send the hello to a new process"))
 }
 

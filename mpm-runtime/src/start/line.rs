@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::handshake::{Answer, Reply, read_reply, receive};
+use super::handshake::{Answer, Duty, Reply, read_reply, receive};
 use super::launch::{greet, hello};
 use super::method::StartMethod;
 use super::plan::Plan;
@@ -58,8 +58,8 @@ impl Line {
         let recipe = &installed()?.recipe;
         let (ours, theirs) = Socket::pair().map_err(system("make a socket for the template"))?;
         let (capture, stderr) = capture_stderr().map_err(system("make the standard error of the template"))?;
-        let (hello, beside) = hello("mpm-template", plan, StartMethod::ForkServer, true, registry)?;
-        greet(&ours, &hello, &[], beside.as_ref())?;
+        let (hello, beside) = hello("mpm-template", plan, StartMethod::ForkServer, Duty::Template, registry)?;
+        greet(&ours, &hello, &[], &beside)?;
         let request = SpawnRequest {
             argv: &recipe.arguments(Role::Template, "mpm-template", hello.nonce),
             env: &plan.environment,
@@ -92,21 +92,22 @@ impl Line {
 
     /// Reads one reply; whether there was one.
     pub(super) fn hear_reply(&mut self, plan: &Plan) -> io::Result<bool> {
-        match read_reply(&self.socket)? {
-            None => return Ok(false),
-            Some(Reply::Ready) => self.serving = true,
-            Some(Reply::Preloading(index)) => self.preloading = Some(index),
-            Some(Reply::Preloaded(index, result)) => {
+        let Some((reply, _)) = read_reply(&self.socket)? else { return Ok(false) };
+        match reply {
+            Reply::Ready => self.serving = true,
+            Reply::Preloading(index) => self.preloading = Some(index),
+            Reply::Preloaded(index, result) => {
                 if let Err(reason) = plan.check_preload(index, result) {
                     self.refused = Some((reason, FailureKind::Lasting));
                     self.child.kill_group();
                 }
             }
-            Some(Reply::Refused(reason)) => {
+            Reply::Refused(reason) => {
                 self.refused =
                     Some((format!("the template (pid {}) refused to start: {reason}", self.child.pid()), FailureKind::Lasting));
             }
-            Some(Reply::HasThreads(reason)) => self.refused = Some((reason, FailureKind::HasThreads)),
+            Reply::HasThreads(reason) => self.refused = Some((reason, FailureKind::HasThreads)),
+            Reply::Reached(_) | Reply::Returned(_) | Reply::Ended(_) => return Err(io::ErrorKind::InvalidData.into()),
         }
         Ok(true)
     }

@@ -6,6 +6,7 @@
 
 mod child;
 mod current;
+mod duplicate;
 mod forkserver;
 mod handshake;
 mod launch;
@@ -20,14 +21,15 @@ mod starter;
 mod stderr;
 mod template;
 
-pub(crate) use child::{Duties, Setup, begin};
+pub(crate) use child::{Duties, Setup, begin, tell_end, tell_phase};
+pub(crate) use duplicate::{fork_process, fork_to_run};
 pub(crate) use handshake::{Reply, read_reply};
-pub(crate) use launch::{Offer, prepare};
+pub(crate) use launch::{Launch, Offer, SingleOffer, prepare, prepare_single};
 pub(crate) use method::default_start_method;
-pub(crate) use plan::{CheckPreload, Plan, Preload, PreloadJob};
-pub(crate) use process::{ChildProcess, how};
+pub(crate) use plan::{CheckPreload, Plan, Preload, PreloadJob, check_environment, check_name};
+pub(crate) use process::{ChildProcess, Ending, how};
 pub(crate) use recipe::{Recipe, install_recipe, installed, token_in_arguments};
-pub(crate) use starter::{Failure, FailureKind, Origin, Started, next_ticket};
+pub(crate) use starter::{Failure, FailureKind, Origin, Started, kill_minded, mind, next_ticket};
 pub(crate) use stderr::{Capture, flush_stderr};
 pub(crate) use template::{fork_template, put_aside, template_for};
 

@@ -1,5 +1,6 @@
 //! Bytes that travel beside a handshake: small ones in the message, large ones in memory of their own.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -14,7 +15,7 @@ const LARGEST_HERE: usize = 16 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Parcel {
     Here(Vec<u8>),
-    /// In the memory whose descriptor comes with the message, last of all: so many bytes.
+    /// In memory whose descriptor comes with the message: so many bytes.
     Beside(u64),
 }
 
@@ -30,15 +31,17 @@ impl Parcel {
         Ok((Self::Beside(bytes.len() as u64), Some(memfd)))
     }
 
-    /// Unpacks what the parent packed; `beside` is the last descriptor that came along.
-    pub(super) fn open(self, beside: Option<OwnedFd>) -> io::Result<Vec<u8>> {
+    /// Unpacks what was packed on the other side; the memory of parcels comes in their order.
+    pub(crate) fn open(self, beside: &mut VecDeque<OwnedFd>) -> io::Result<Vec<u8>> {
         let len = match self {
             Self::Here(bytes) => return Ok(bytes),
             Self::Beside(len) => usize::try_from(len).map_err(io::Error::other)?,
         };
-        let fd = beside.ok_or_else(|| io::Error::other("a parcel came without its memory"))?;
+        let fd = beside.pop_front().ok_or_else(|| io::Error::other("a parcel came without its memory"))?;
         let memfd = Memfd::from_foreign(fd, len)?;
-        let mut bytes = vec![0; len];
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|e| io::Error::new(io::ErrorKind::OutOfMemory, e))?;
+        bytes.resize(len, 0);
         Mapping::new(&memfd, len, Access::Read)?.read(0, &mut bytes);
         Ok(bytes)
     }

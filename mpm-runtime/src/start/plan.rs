@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::method::{StartMethod, chosen_start_method};
+use crate::error::{Error, Kind, Result};
 
 /// The directory in which a worker begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Enters it.
-    pub(super) fn enter(&self) -> Result<(), String> {
+    pub(super) fn enter(&self) -> std::result::Result<(), String> {
         let path = Path::new(OsStr::from_bytes(&self.path));
         match std::env::set_current_dir(path) {
             Err(error) if self.required => Err(format!("enter the working directory {}: {error}", path.display())),
@@ -38,7 +39,7 @@ pub(crate) struct PreloadJob {
 }
 
 /// Whether the result of a preload job, as it came, is a success.
-pub(crate) type CheckPreload = fn(Vec<u8>) -> Result<(), String>;
+pub(crate) type CheckPreload = fn(Vec<u8>) -> std::result::Result<(), String>;
 
 /// What is preloaded: each job, and how to look at its result.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +64,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// This process as it is now, with `env` over its environment, and `cwd` in place of its directory.
     pub(crate) fn new(env: &[(OsString, OsString)], cwd: Option<&PathBuf>, preload: Preload) -> Arc<Self> {
+        crate::sys::fill_standard_streams();
         let required = cwd.is_some();
         let path = cwd.cloned().or_else(|| std::env::current_dir().ok());
         let directory = path.map(|path| Directory { path: path.into_os_string().into_vec(), required });
@@ -85,7 +87,7 @@ impl Plan {
     }
 
     /// The check of the result of preload job number `index`.
-    pub(crate) fn check_preload(&self, index: u32, result: Vec<u8>) -> Result<(), String> {
+    pub(crate) fn check_preload(&self, index: u32, result: Vec<u8>) -> std::result::Result<(), String> {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         let (job, check) =
             self.preload.jobs.get(index).zip(self.preload.checks.get(index)).ok_or("a preload job that there is not")?;
@@ -104,4 +106,29 @@ fn environment(changes: &[(OsString, OsString)]) -> Vec<CString> {
             CString::new(entry).ok()
         })
         .collect()
+}
+
+/// Bytes of a name, which stands in every message.
+const LONGEST_NAME: usize = 256;
+
+/// That `name`, which was given by way of `setting`, can be shown in a line.
+pub(crate) fn check_name(setting: &str, name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
+        let shown: String = name.chars().take(40).collect();
+        let text = format!("{setting}({shown:?}): a name has from 1 to {LONGEST_NAME} bytes and no control characters");
+        return Err(Error::new(Kind::Setting, text));
+    }
+    Ok(())
+}
+
+/// That each variable can stand in an environment.
+pub(crate) fn check_environment(setting: &str, env: &[(OsString, OsString)]) -> Result<()> {
+    for (key, value) in env {
+        let (k, v) = (key.as_encoded_bytes(), value.as_encoded_bytes());
+        if k.is_empty() || k.contains(&b'=') || k.contains(&0) || v.contains(&0) {
+            let text = format!("{setting}({key:?}, {value:?}): a key is not empty, has no `=`, and neither part has a NUL byte");
+            return Err(Error::new(Kind::Setting, text));
+        }
+    }
+    Ok(())
 }

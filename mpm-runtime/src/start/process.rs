@@ -24,6 +24,15 @@ pub(crate) enum ChildProcess {
     Forked(Forked),
 }
 
+/// Whether a process has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    Runs,
+    /// It has, and its template is asked how.
+    Asked,
+    Done(Exit),
+}
+
 /// A child of a template, which reaps it when it is told to. Until then its number is its own.
 #[derive(Debug)]
 pub(crate) struct Forked {
@@ -77,11 +86,11 @@ impl ChildProcess {
         }
     }
 
-    /// How it ended, if it has and that is known. A template is asked the first time that it has ended; `then` gets the
-    /// answer, which belongs into [`reaped`](Self::reaped), on another thread.
-    pub(crate) fn reap(&mut self, then: impl FnOnce(Option<Exit>) + Send + 'static) -> Option<Exit> {
+    /// Looks whether it has ended. A template is asked the first time that it has; `then` gets the answer, which belongs into
+    /// [`reaped`](Self::reaped), on another thread.
+    pub(crate) fn reap(&mut self, then: impl FnOnce(Option<Exit>) + Send + 'static) -> Ending {
         match self {
-            Self::Own(child) => child.try_reap(),
+            Self::Own(child) => child.try_reap().map_or(Ending::Runs, Ending::Done),
             Self::Forked(forked) => {
                 if matches!(forked.state, Reaping::Alive) && forked.pidfd.has_ended() {
                     // What it left running, while its group's number is still bound to it.
@@ -89,7 +98,11 @@ impl ChildProcess {
                     forked.state = Reaping::Asked;
                     reap_in_background(&forked.template, forked.pid, Box::new(then));
                 }
-                if let Reaping::Done(exit) = forked.state { Some(exit) } else { None }
+                match forked.state {
+                    Reaping::Alive => Ending::Runs,
+                    Reaping::Asked => Ending::Asked,
+                    Reaping::Done(exit) => Ending::Done(exit),
+                }
             }
         }
     }

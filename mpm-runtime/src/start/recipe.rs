@@ -76,6 +76,12 @@ pub(crate) fn installed() -> Result<&'static Installed> {
     })
 }
 
+impl Installed {
+    pub(crate) fn duties(&self) -> Duties {
+        self.duties
+    }
+}
+
 impl Role {
     const fn prefix(self) -> &'static str {
         match self {

@@ -16,12 +16,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::launch::Launch;
 use super::line::Line;
-use super::process::ChildProcess;
+use super::process::{ChildProcess, Ending};
 use super::recipe::{Role, installed};
 use super::served::{Fork, Reap, Request, Served};
 use super::stderr::Capture;
@@ -60,6 +59,9 @@ enum Order {
     Reap { template: Arc<Template>, reap: Reap },
     Adopt { template: Arc<Template>, child: Child, socket: Socket, capture: Capture },
     Retire(u64),
+    Mind { id: u64, child: ChildProcess, then: Then<Exit> },
+    Kill(u64),
+    Reaped(u64, Option<Exit>),
 }
 
 #[derive(Debug)]
@@ -116,6 +118,19 @@ pub(super) fn adopt_template(template: &Arc<Template>, child: Child, socket: Soc
     post(Order::Adopt { template: Arc::clone(template), child, socket, capture })
 }
 
+/// Waits for the end of a process and reaps it; `then` is called with how it ended. Returns its number for
+/// [`kill_minded`].
+pub(crate) fn mind(child: ChildProcess, then: Then<Exit>) -> io::Result<u64> {
+    let id = next_ticket();
+    post(Order::Mind { id, child, then })?;
+    Ok(id)
+}
+
+/// Kills a minded process and its group, if it has not ended.
+pub(crate) fn kill_minded(id: u64) {
+    drop(post(Order::Kill(id)));
+}
+
 /// Nobody uses this template any more.
 pub(super) fn retire_template(id: u64) {
     drop(post(Order::Retire(id)));
@@ -154,8 +169,8 @@ fn run() -> io::Result<Arc<Inbox>> {
     for fd in inbox.bell.as_fds() {
         poller.watch(fd, BELL)?;
     }
-    let starter = Starter { inbox: Arc::clone(&inbox), poller, served: BTreeMap::new() };
-    thread::Builder::new().name("mpm-starter".to_owned()).spawn(move || starter.run())?;
+    let starter = Starter { inbox: Arc::clone(&inbox), poller, served: BTreeMap::new(), minded: BTreeMap::new() };
+    OwnThread::spawn("mpm-starter", move |own| starter.run(&own))?;
     Ok(inbox)
 }
 
@@ -163,11 +178,20 @@ struct Starter {
     inbox: Arc<Inbox>,
     poller: Poller,
     served: BTreeMap<u64, Served>,
+    minded: BTreeMap<u64, Minded>,
 }
 
+/// A process that is nobody's worker.
+struct Minded {
+    child: ChildProcess,
+    then: Then<Exit>,
+}
+
+/// Marks the poller's keys of such processes.
+const MINDED: u64 = 1 << 63;
+
 impl Starter {
-    fn run(mut self) {
-        let thread = OwnThread::enter();
+    fn run(mut self, thread: &OwnThread) {
         let mut ready = Ok(Vec::new());
         // A poller that fails is one that a job or a user has closed: nothing can be started from then on, and each
         // order says so.
@@ -182,6 +206,10 @@ impl Starter {
     fn turn(&mut self, keys: &[u64]) {
         self.inbox.bell.clear();
         for key in keys.iter().filter(|key| **key != BELL) {
+            if key & MINDED != 0 {
+                self.look_after(key & !MINDED);
+                continue;
+            }
             let Some(served) = self.served.get_mut(&(key / 2)) else { continue };
             if key % 2 == 0 { served.bury(&self.poller) } else { served.hear(&self.poller) }
         }
@@ -224,11 +252,49 @@ impl Starter {
                     Err(error) => served.is_lost(&format!("the template cannot be watched: {error}")),
                 }
             }
+            Order::Mind { id, child, then } => {
+                let watched = self.poller.watch(&child, id | MINDED);
+                if watched.is_err() {
+                    // Nobody would learn of its end otherwise.
+                    child.kill_group();
+                    child.pidfd().ends_until(None);
+                }
+                self.minded.insert(id, Minded { child, then });
+                self.look_after(id);
+            }
+            Order::Kill(id) => self.kill(id),
+            Order::Reaped(id, exit) => {
+                if let Some(minded) = self.minded.get_mut(&id) {
+                    minded.child.reaped(exit);
+                    self.look_after(id);
+                }
+            }
             Order::Retire(id) => {
                 if let Some(served) = self.served.remove(&id) {
                     served.forget(&self.poller);
                 }
             }
+        }
+    }
+
+    /// Reaps a minded process that has ended.
+    fn look_after(&mut self, id: u64) {
+        let Some(minded) = self.minded.get_mut(&id) else { return };
+        match minded.child.reap(move |exit| drop(post(Order::Reaped(id, exit)))) {
+            Ending::Runs => {}
+            Ending::Asked => self.poller.forget(&minded.child),
+            Ending::Done(exit) => {
+                self.poller.forget(&minded.child);
+                if let Some(Minded { then, .. }) = self.minded.remove(&id) {
+                    then(exit);
+                }
+            }
+        }
+    }
+
+    fn kill(&self, id: u64) {
+        if let Some(minded) = self.minded.get(&id) {
+            minded.child.kill_group();
         }
     }
 
@@ -238,6 +304,11 @@ impl Starter {
 }
 
 impl Failure {
+    /// Another try can go better.
+    pub(crate) fn passing(error: Error) -> Self {
+        Self { error, kind: FailureKind::Passing }
+    }
+
     pub(super) fn new(reason: &str, kind: FailureKind) -> Self {
         Self { error: Error::new(Kind::System, reason), kind }
     }

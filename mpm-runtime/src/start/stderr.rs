@@ -7,7 +7,6 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use crate::sys::{Doorbell, OwnThread, Pipe, Poller, Private, STDERR, read_available, set_nonblocking, write_all};
@@ -199,7 +198,7 @@ fn forwarder() -> io::Result<Arc<Forwarder>> {
     let made = Arc::new(Forwarder { poller, bell, state: Mutex::default(), written: Condvar::new() });
     let thread = Arc::clone(&made);
     // Known to others only once its thread runs: without that, workers would come to a standstill at a full pipe.
-    thread::Builder::new().name("mpm-stderr".to_owned()).spawn(move || thread.run())?;
+    OwnThread::spawn("mpm-stderr", move |own| thread.run(&own))?;
     *known = Some((pid, Arc::clone(&made)));
     Ok(made)
 }
@@ -209,8 +208,7 @@ impl Forwarder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) {
-        let thread = OwnThread::enter();
+    fn run(&self, thread: &OwnThread) {
         while let Ok(keys) = self.poller.wait(None) {
             let awake = thread.awake();
             let out = self.collect(&keys);

@@ -6,20 +6,16 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::child::Refusal;
+use super::duplicate::{Inherited, fork_this_process};
 use super::forkserver::{Inheritance, serve_forks};
 use super::handshake::{Reply, send};
-use super::launch::ties;
 use super::plan::Plan;
-use super::recipe::installed;
 use super::starter::{adopt_template, retire_template};
 use super::stderr::capture_stderr;
-use crate::error::{Error, Kind, Result, WorkerExit};
+use crate::error::{Error, Kind, Result};
 use crate::link::sync::{AtomicBool, Ordering};
 use crate::registry::Registry;
-use crate::sys::{
-    Alone, Child, Pidfd, Socket, adopt_stderr, alone, arm_lifeline, exit_now, flush_output, fork, ignore_interrupt,
-    leave_the_original, rename, set_environment,
-};
+use crate::sys::{Socket, ignore_interrupt, rename, set_environment};
 
 /// A process that forks workers: one to come, one that runs, or one that has ended and will be started anew.
 #[derive(Debug)]
@@ -109,54 +105,25 @@ impl Drop for Template {
 /// memory or descriptor left.
 pub(crate) fn fork_template(plan: &Arc<Plan>, registry: &'static Registry, promised: bool) -> Result<Arc<Template>> {
     let system = |what: &'static str| move |e: std::io::Error| Error::new(Kind::System, what).because(e);
-    let installed = installed()?;
     let (ours, theirs) = Socket::pair().map_err(system("make a socket for the template"))?;
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of the template"))?;
-    let ties = ties().map_err(system("make the lifeline of the workers"))?;
-    // Copies of their own, which the template keeps when it gives up what is private to this process.
-    let keep = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map_err(system("copy a descriptor for the template"));
-    let (lifeline, parent) = (keep(ties.lifeline.read_end())?, keep(std::os::fd::AsFd::as_fd(&ties.pidfd))?);
+    let inherited = Inherited::new()?;
     let template = with_known(|known| known.add(plan, true));
-    flush_output();
-    let alone = if promised { Alone::promised() } else { check_alone(installed.recipe.parks_main())? };
-    match fork(alone).map_err(system("fork the template"))? {
-        None => {
-            leave_the_original();
-            drop(adopt_stderr(&stderr));
-            drop(stderr);
-            be_copy(Socket::from(theirs), lifeline, Pidfd::from(parent), registry, plan)
-        }
-        Some(pid) => {
-            drop((theirs, stderr, lifeline, parent));
-            let child = Child::adopt(pid).map_err(system("watch the template"))?;
-            adopt_template(&template, child, ours, capture).map_err(system("start the starting thread"))?;
-            Ok(template)
-        }
-    }
-}
-
-/// That no other thread of this process can hold a lock.
-pub(crate) fn check_alone(parked_main: bool) -> Result<Alone> {
-    alone(parked_main).map_err(|e| {
-        let text = "this process cannot be forked: a copy would find locks that nobody opens. Fork before threads are started, use \
-                    StartMethod::ForkServer, or promise that the threads do not matter (see the unsafe functions)";
-        Error::new(Kind::Setting, text).because(e)
-    })
+    let child = fork_this_process(promised, &stderr, || be_copy(plan, registry, Socket::from(theirs), inherited))?;
+    adopt_template(&template, child, ours, capture).map_err(system("start the starting thread"))?;
+    Ok(template)
 }
 
 /// The life of a template that is a copy of its parent.
-fn be_copy(socket: Socket, lifeline: std::os::fd::OwnedFd, parent: Pidfd, registry: &'static Registry, plan: &Plan) -> ! {
+fn be_copy(plan: &Plan, registry: &'static Registry, socket: Socket, inherited: Inherited) -> ! {
     ignore_interrupt();
     rename("mpm-template");
     set_environment(&plan.environment);
-    let tied = arm_lifeline(lifeline);
-    if parent.has_ended() {
-        exit_now(WorkerExit::ParentGone.code());
-    }
-    let entered = plan.directory.as_ref().map_or(Ok(()), super::plan::Directory::enter).map_err(Refusal::handshake);
-    let prepared = entered.and_then(|()| Inheritance::prepare(&socket, registry, plan.preload.jobs.clone(), parent));
-    drop(tied);
-    let ready = prepared.and_then(|prepared| send(&socket, &Reply::Ready, &[]).map(|()| prepared).map_err(Refusal::not_heard));
+    let ready = inherited.tied(|parent| {
+        plan.directory.as_ref().map_or(Ok(()), super::plan::Directory::enter).map_err(Refusal::handshake)?;
+        Inheritance::prepare(&socket, registry, plan.preload.jobs.clone(), parent)
+    });
+    let ready = ready.and_then(|prepared| send(&socket, &Reply::Ready, &[]).map(|()| prepared).map_err(Refusal::not_heard));
     match ready {
         Ok(inheritance) => serve_forks(socket, inheritance),
         Err(refusal) => {

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
@@ -84,8 +84,28 @@ fn forget_handlers() {
 
 /// Makes `fd` this process's standard error.
 pub(crate) fn adopt_stderr(fd: impl AsFd) -> io::Result<()> {
-    // SAFETY: dup2(2) takes two numbers; descriptor 2 is standard error by convention, and nobody owns it as a value.
-    match unsafe { libc::dup2(fd.as_fd().as_raw_fd(), 2) } {
+    adopt_stream(fd, 2)
+}
+
+/// Puts each descriptor that is given in the place of standard input, output or error.
+pub(crate) fn adopt_streams(streams: [Option<OwnedFd>; 3]) -> io::Result<()> {
+    streams.into_iter().zip(0..).try_for_each(|(fd, number)| fd.map_or(Ok(()), |fd| adopt_stream(fd, number)))
+}
+
+/// Opens `/dev/null` in the place of each standard stream that is closed, as every Rust program does when it starts: else the
+/// next descriptor that is made would be taken for that stream.
+pub(crate) fn fill_standard_streams() {
+    while let Ok(null) = open(c"/dev/null", OFlag::O_RDWR, Mode::empty())
+        && null.as_raw_fd() <= 2
+    {
+        let _ = null.into_raw_fd();
+    }
+}
+
+fn adopt_stream(fd: impl AsFd, number: libc::c_int) -> io::Result<()> {
+    // SAFETY: dup2(2) takes two numbers; descriptors 0 to 2 are the standard streams by convention, and nobody owns them as
+    // values.
+    match unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }

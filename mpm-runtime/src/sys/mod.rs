@@ -27,7 +27,9 @@ mod spawn;
 mod threads;
 
 pub(crate) use clock::monotonic_nanos;
-pub(crate) use copy::{adopt_stderr, flush_output, fork, lead_session, leave_the_original, reset_signals};
+pub(crate) use copy::{
+    adopt_stderr, adopt_streams, fill_standard_streams, flush_output, fork, lead_session, leave_the_original, reset_signals,
+};
 pub(crate) use cpu::usable_cpus;
 pub(crate) use exe::executable_identity;
 pub(crate) use fault::fault_point;
@@ -37,11 +39,11 @@ pub(crate) use identity::{Title, identity, rename, set_environment};
 pub(crate) use lifeline::{Armed, Lifeline, arm_lifeline, arm_parent_death_signal};
 pub(crate) use memory::{Access, Mapping, Memfd};
 pub(crate) use oom::oom_kills;
-pub(crate) use pidfd::Pidfd;
-pub(crate) use poll::Poller;
+pub(crate) use pidfd::{Pidfd, is_gone};
+pub(crate) use poll::{Poller, readable_until};
 pub(crate) use private::Private;
-pub(crate) use process::{Child, Exit, adopt_stdout, exit_now, finish, kill_own_group_of, reap};
-pub(crate) use signal::{ignore_child_signal, ignore_interrupt, signal_name, watch_children};
+pub(crate) use process::{Child, Exit, adopt_stdout, at_exit, exit_now, finish, kill_own_group_of, reap};
+pub(crate) use signal::{SIGINT, SIGTERM, heed_interrupt, ignore_child_signal, ignore_interrupt, signal_name, watch_children};
 pub(crate) use socket::{Socket, socket_from_raw};
 pub(crate) use spawn::{SpawnRequest, spawn};
 pub(crate) use threads::{Alone, OwnThread, alone};

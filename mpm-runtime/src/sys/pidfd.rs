@@ -6,9 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::time::Instant;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
+use super::poll::readable_until;
 use super::private::Private;
 
 /// A flag of `pidfd_send_signal`: to the group that the process leads or led (Linux 6.9).
@@ -28,6 +26,11 @@ struct Info {
 const GET_INFO: libc::c_ulong = 3 << 30 | (size_of::<Info>() as libc::c_ulong) << 16 | 0xff << 8 | 11;
 /// The bit of `mask` that asks for the exit code (Linux 6.15).
 const INFO_EXIT: u64 = 1 << 3;
+
+/// Whether a signal could not be sent because its process has ended.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ESRCH)
+}
 
 /// A process.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl Pidfd {
         // It also reaches a process that has left its group.
         let _ = self.send(libc::SIGKILL, 0);
         match self.send(libc::SIGKILL, PROCESS_GROUP) {
-            Err(error) => error.raw_os_error() == Some(libc::ESRCH),
+            Err(error) => is_gone(&error),
             Ok(()) => true,
         }
     }
@@ -78,21 +81,12 @@ impl Pidfd {
 
     /// Waits for its end, until the given moment or for ever; whether it has ended.
     pub(crate) fn ends_until(&self, until: Option<Instant>) -> bool {
-        loop {
-            let timeout = match until {
-                None => PollTimeout::NONE,
-                Some(until) => {
-                    let millis = until.saturating_duration_since(Instant::now()).as_nanos().div_ceil(1_000_000);
-                    i32::try_from(millis).ok().and_then(|ms| PollTimeout::try_from(ms).ok()).unwrap_or(PollTimeout::MAX)
-                }
-            };
-            match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], timeout) {
-                Ok(0) if until.is_some_and(|until| until > Instant::now()) => {}
-                Ok(0) => return false,
-                Err(Errno::EINTR) => {}
-                Ok(_) | Err(_) => return true,
-            }
-        }
+        readable_until(&[self.as_fd()], until).unwrap_or(true)
+    }
+
+    /// A second handle.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self::from(self.0.as_fd().try_clone_to_owned()?))
     }
 
     /// How a process ended that somebody else has reaped, as waitpid(2) tells it; `None` where the kernel does not say.

@@ -1,13 +1,35 @@
 //! One place to sleep for many descriptors: epoll.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::time::Duration;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::private::Listed;
+
+/// Waits until one of a few descriptors has something to read or has ended, until the given moment or for ever; whether one has.
+pub(crate) fn readable_until(fds: &[BorrowedFd<'_>], until: Option<Instant>) -> io::Result<bool> {
+    let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    loop {
+        let timeout = match until {
+            None => PollTimeout::NONE,
+            Some(until) => {
+                let millis = until.saturating_duration_since(Instant::now()).as_nanos().div_ceil(1_000_000);
+                i32::try_from(millis).ok().and_then(|ms| PollTimeout::try_from(ms).ok()).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        match poll(&mut fds, timeout) {
+            Ok(0) if until.is_some_and(|until| until > Instant::now()) => {}
+            Ok(0) => return Ok(false),
+            Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
 
 /// An epoll instance. Each watched descriptor carries a key chosen by the caller.
 #[derive(Debug)]

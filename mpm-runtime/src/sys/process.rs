@@ -111,6 +111,12 @@ impl Drop for Child {
     }
 }
 
+/// Has `hook` run when this process exits by the return of `main` or by `exit`.
+pub(crate) fn at_exit(hook: extern "C" fn()) {
+    // SAFETY: the function lives as long as the program, and is called by `exit` on one thread (atexit(3)).
+    let _ = unsafe { libc::atexit(hook) };
+}
+
 /// Kills the child with this number and all of its group, and reaps it.
 pub(crate) fn reap(pid: libc::pid_t) -> Exit {
     kill_own_group_of(pid);

@@ -2,10 +2,21 @@
 
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
 
+/// The interrupt of a terminal.
+pub(crate) const SIGINT: i32 = Signal::SIGINT as i32;
+/// The polite request to end.
+pub(crate) const SIGTERM: i32 = Signal::SIGTERM as i32;
+
 /// Leaves Ctrl-C to the parent: this process ignores SIGINT from now on.
 pub(crate) fn ignore_interrupt() {
     // SAFETY: SIG_IGN installs no code that could run in a signal context (signal(2)).
     let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) };
+}
+
+/// This process ends by SIGINT again, unless its user's code has it do something else.
+pub(crate) fn heed_interrupt() {
+    // SAFETY: SIG_DFL installs no code (signal(2)).
+    let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) };
 }
 
 /// Has the ends of children kept for this process to reap; whether it had ignored them.

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io;
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, getpid, gettid};
@@ -30,6 +31,12 @@ const AGAIN: Duration = Duration::from_millis(1);
 /// The bit of a thread's flags that says that it will never run the program's code again (proc_pid_stat(5), `PF_EXITING`).
 const EXITING: u64 = 4;
 
+/// How many threads of mpm's are being started and cannot be told from others yet.
+static NEWBORN: Mutex<usize> = Mutex::new(0);
+
+/// A thread of mpm's that is being started.
+struct Newborn(());
+
 /// The calling thread is one of mpm's own, for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct OwnThread(());
@@ -43,12 +50,16 @@ pub(crate) struct Awake(#[expect(dead_code, reason = "held, not looked at")] RwL
 pub(crate) struct Alone(RwLockWriteGuard<'static, ()>);
 
 impl OwnThread {
-    /// Makes the calling thread one of mpm's. It blocks all signals, so that the program's handlers run on the program's
-    /// own threads.
-    pub(crate) fn enter() -> Self {
-        block_all_signals();
-        register(true);
-        Self(())
+    /// Starts a thread of mpm's. It blocks all signals, so that the program's handlers run on the program's own threads.
+    pub(crate) fn spawn(name: &str, body: impl FnOnce(Self) + Send + 'static) -> io::Result<JoinHandle<()>> {
+        let newborn = Newborn::announce();
+        let run = move || {
+            block_all_signals();
+            register(true);
+            drop(newborn);
+            body(Self(()));
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(run)
     }
 
     /// To be held whenever this thread is not asleep and does not run code of the user's.
@@ -64,6 +75,19 @@ impl OwnThread {
         let result = run();
         register(true);
         result
+    }
+}
+
+impl Newborn {
+    fn announce() -> Self {
+        *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self(())
+    }
+}
+
+impl Drop for Newborn {
+    fn drop(&mut self) {
+        *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
     }
 }
 
@@ -98,7 +122,8 @@ pub(crate) fn alone(parked_main: bool) -> io::Result<Alone> {
             return Ok(alone);
         }
         drop(alone);
-        if Instant::now() < until && strangers.iter().all(|name| name.starts_with(PREFIX)) {
+        let newborn = *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) > 0;
+        if Instant::now() < until && (newborn || strangers.iter().all(|name| name.starts_with(PREFIX))) {
             let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
             drop(BACK.wait_timeout(ours, AGAIN));
             continue;
@@ -120,6 +145,7 @@ impl Alone {
     /// In the copy: mpm's threads are not there, and that they were is forgotten.
     pub(super) fn in_copy(self) {
         OURS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) = 0;
         drop(self.0);
     }
 }

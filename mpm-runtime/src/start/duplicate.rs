@@ -1,0 +1,109 @@
+//! Copies of this very process, made by fork(2) on the calling thread: a template, a process for one job, a closure's.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::child::{Born, be_worker};
+use super::current::{Current, ParentProcess, become_current, current_process};
+use super::launch::{Launch, ties};
+use super::method::StartMethod;
+use super::recipe::installed;
+use super::stderr::{Capture, capture_stderr};
+use crate::error::{Error, Kind, Result, WorkerExit};
+use crate::sys::{
+    Alone, Child, Pidfd, Socket, adopt_stderr, alone, arm_lifeline, exit_now, flush_output, fork, leave_the_original, rename,
+    set_environment,
+};
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
+    move |e| Error::new(Kind::System, what).because(e)
+}
+
+/// What a copy of this process needs of it, in descriptors that it does not give up.
+#[derive(Debug)]
+pub(super) struct Inherited {
+    lifeline: OwnedFd,
+    parent: OwnedFd,
+}
+
+impl Inherited {
+    pub(super) fn new() -> Result<Self> {
+        let ties = ties().map_err(system("make the lifeline of a copy"))?;
+        let copy = system("copy a descriptor for a copy of this process");
+        let lifeline = ties.lifeline.read_end().try_clone_to_owned().map_err(&copy)?;
+        Ok(Self { lifeline, parent: ties.pidfd.as_fd().try_clone_to_owned().map_err(&copy)? })
+    }
+
+    /// In the copy: ties it to this process until `run` has returned.
+    pub(super) fn tied<T>(self, run: impl FnOnce(Pidfd) -> T) -> T {
+        let tied = arm_lifeline(self.lifeline);
+        let parent = Pidfd::from(self.parent);
+        if parent.has_ended() {
+            exit_now(WorkerExit::ParentGone.code());
+        }
+        let result = run(parent);
+        drop(tied);
+        result
+    }
+}
+
+/// Forks this process. The copy leaves what is not the user's of this one, runs `in_copy` and ends with the code that it
+/// returns, if it does.
+pub(super) fn fork_this_process(promised: bool, stderr: &OwnedFd, in_copy: impl FnOnce() -> i32) -> Result<Child> {
+    flush_output();
+    let alone = if promised { Alone::promised() } else { check_alone()? };
+    match fork(alone).map_err(system("fork this process"))? {
+        None => {
+            let ran = catch_unwind(AssertUnwindSafe(|| {
+                leave_the_original();
+                drop(adopt_stderr(stderr));
+                in_copy()
+            }));
+            // Not a step further: what called this belongs to the original.
+            exit_now(ran.unwrap_or(WorkerExit::HandshakeFailed.code()))
+        }
+        Some(pid) => Child::adopt(pid).map_err(system("watch a copy of this process")),
+    }
+}
+
+/// That no other thread of this process can hold a lock.
+fn check_alone() -> Result<Alone> {
+    alone(installed()?.recipe.parks_main()).map_err(|e| {
+        let text = "this process cannot be forked: a copy would find locks that nobody opens. Fork before threads are started, use \
+                    StartMethod::ForkServer, or promise that the threads do not matter (see the unsafe functions)";
+        Error::new(Kind::Setting, text).because(e)
+    })
+}
+
+/// Forks the process that `launch` describes.
+pub(crate) fn fork_process(launch: Launch, promised: bool) -> Result<Child> {
+    let Launch { nonce, control, stderr, plan, .. } = launch;
+    fork_this_process(promised, &stderr, || {
+        set_environment(&plan.environment);
+        be_worker(Socket::from(control), nonce, Born::AsCopy)
+    })
+}
+
+/// Runs `work` in a copy of this process called `name`; it ends with the code that `work` returns.
+pub(crate) fn fork_to_run(name: &str, promised: bool, work: impl FnOnce(&Socket) -> i32) -> Result<(Child, Socket, Capture)> {
+    let (ours, theirs) = Socket::pair().map_err(system("make the socket of a copy"))?;
+    let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a copy"))?;
+    let inherited = Inherited::new()?;
+    let original = (current_process().name().to_owned(), std::process::id());
+    let child = fork_this_process(promised, &stderr, || {
+        inherited.tied(|pidfd| {
+            rename(name);
+            become_current(Current {
+                name: name.to_owned(),
+                method: StartMethod::Fork,
+                daemon: true,
+                parent: ParentProcess::new(original.0, original.1, pidfd),
+            });
+            let code = work(&Socket::from(theirs));
+            flush_output();
+            code
+        })
+    })?;
+    Ok((child, ours, capture))
+}
