@@ -1,7 +1,6 @@
 //! What is left of a panic when it travels. The payload of a panic enters, text leaves.
 
 use std::any::Any;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,15 +23,6 @@ impl Panic {
     }
 }
 
-impl fmt::Display for Panic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.location {
-            Some(location) => write!(f, "panicked at {location}: {}", self.message),
-            None => write!(f, "panicked: {}", self.message),
-        }
-    }
-}
-
 /// The message of a panic, from what `catch_unwind` returns or a hook is given.
 #[doc(hidden)]
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {
@@ -49,7 +39,7 @@ pub fn panic_message(payload: &(dyn Any + Send)) -> String {
 mod tests {
     use std::any::Any;
 
-    use super::{Panic, panic_message};
+    use super::panic_message;
 
     #[test]
     fn the_message_of_a_panic_is_found() {
@@ -59,9 +49,5 @@ mod tests {
         assert_eq!(told(Box::new(7)), "a panic whose payload is not a string");
         let caught = std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new("thrown"))).expect_err("a panic");
         assert_eq!(panic_message(&*caught), "thrown");
-        let mut panic = Panic::new("index out of bounds");
-        assert_eq!(panic.to_string(), "panicked: index out of bounds");
-        panic.location = Some("src/main.rs:3:5".to_owned());
-        assert_eq!(panic.to_string(), "panicked at src/main.rs:3:5: index out of bounds");
     }
 }

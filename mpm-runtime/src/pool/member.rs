@@ -183,11 +183,8 @@ impl Process {
             Kind::BadArguments => JobError::Decode(data(text(&payload))),
             Kind::BadResult => JobError::Encode(data(text(&payload))),
             Kind::Panicked => {
-                let panic = postcard::from_bytes(&payload).unwrap_or_else(|e| Panic {
-                    message: format!("(the worker's report of the panic cannot be read: {e})"),
-                    location: None,
-                    backtrace: None,
-                });
+                let unread = |e| Panic::new(format!("(the worker's report of the panic cannot be read: {e})"));
+                let panic = postcard::from_bytes(&payload).unwrap_or_else(unread);
                 JobError::Panicked(Box::new(Panicked {
                     message: panic.message,
                     location: panic.location,
