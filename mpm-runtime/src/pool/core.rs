@@ -75,8 +75,13 @@ impl Core {
         cell
     }
 
-    /// Puts jobs that a member gave back unstarted at the front of the queue again, oldest first.
+    /// Puts jobs that a member gave back unstarted at the front of the queue again, oldest first. In a pool that has failed
+    /// they end: nobody will take them from its queue.
     pub(super) fn requeue(&mut self, jobs: Vec<Waiting>) {
+        if let Some(reason) = self.failed.clone() {
+            jobs.into_iter().for_each(|job| self.give_up(job.cell, JobError::PoolFailed(Arc::clone(&reason))));
+            return;
+        }
         self.waiting += jobs.len();
         for job in jobs.into_iter().rev() {
             job.cell.set_place(IN_QUEUE);

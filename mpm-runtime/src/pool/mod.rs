@@ -17,6 +17,8 @@ mod member;
 mod policy;
 mod shared;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 pub use builder::Builder;
 pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout};
