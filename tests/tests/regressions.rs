@@ -192,3 +192,20 @@ fn a_forked_copy_of_the_process_can_neither_use_nor_harm_the_pool() {
         assert_eq!(waiting.wait().unwrap(), 42);
     });
 }
+
+/// A worker kept the memory of its largest answer until its next large one.
+#[mpm::test]
+fn a_worker_lets_go_of_a_huge_answer_once_it_is_sent() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).build().unwrap();
+    let answer = |count: usize| {
+        let mut job = pool.submit(bytes::job(count)).unwrap();
+        assert_eq!(job.wait_timeout(Duration::MAX).unwrap().unwrap().len(), count);
+        job.report().pid.unwrap()
+    };
+    let holds_a_segment = |pid: u32| fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().contains("mpm-payload");
+    assert!(holds_a_segment(answer(1 << 20)), "one of ordinary size is kept for the next answer");
+    let pid = answer(65 << 20);
+    wait_until("the huge one is gone", || !holds_a_segment(pid));
+    assert!(holds_a_segment(answer(1 << 20)));
+}
