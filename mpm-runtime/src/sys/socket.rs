@@ -80,7 +80,8 @@ impl Socket {
             let n = unsafe { libc::recvmsg(self.0.as_fd().as_raw_fd(), &raw mut message, flags) };
             let Ok(n) = usize::try_from(n) else {
                 match Errno::last() {
-                    Errno::EINTR => continue,
+                    // The other end closed and left messages unread. That is told once, before what it has sent itself.
+                    Errno::EINTR | Errno::ECONNRESET => continue,
                     error => return Err(error.into()),
                 }
             };
@@ -172,5 +173,17 @@ mod tests {
             assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
             assert_eq!(read_available(&read, &mut bytes), Some(0), "room for {room} words");
         }
+    }
+
+    /// It was reported in place of what the other end had sent.
+    #[test]
+    fn what_was_sent_before_the_other_end_closed_with_messages_unread_arrives() {
+        let (socket, other) = Socket::pair().unwrap();
+        socket.send(b"unread", &[]).unwrap();
+        sendmsg::<()>(other.as_fd().as_raw_fd(), &[IoSlice::new(b"sent")], &[], MsgFlags::empty(), None).unwrap();
+        drop(other);
+        let mut bytes = [0; 16];
+        assert_eq!(socket.receive(&mut bytes, true).unwrap().0, 4);
+        assert_eq!(socket.receive(&mut bytes, true).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }
