@@ -24,7 +24,7 @@ pub(crate) use clock::monotonic_nanos;
 pub(crate) use cpu::usable_cpus;
 pub(crate) use exe::executable_identity;
 pub(crate) use fault::fault_point;
-pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, read_available, say, set_nonblocking, write_all};
+pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, is_own_want, read_available, say, set_nonblocking, write_all};
 pub(crate) use futex::{futex_wait, futex_wake};
 pub(crate) use lifeline::{Lifeline, arm_lifeline, arm_parent_death_signal};
 pub(crate) use memory::{Access, Mapping, Memfd};
