@@ -138,3 +138,27 @@ fn a_job_that_closes_the_socket_under_the_next_one_is_told_of() {
     }
     assert_eq!(pool.run(add::job(1, 2)).unwrap(), 3);
 }
+
+/// The report said nothing of why the worker was killed.
+#[mpm::test]
+fn a_job_that_is_killed_because_it_closed_its_socket_is_told_so() {
+    let _watchdog = watchdog();
+    let folder = tempfile::tempdir().unwrap();
+    let [before, after] = ["before", "after"].map(|name| Gate::new(folder.path(), name));
+    let pool = pool_that_looks_ahead();
+    let closes = pool.submit(closes_its_socket::job(&before.path(), &after.path())).unwrap();
+    before.open();
+    after.wait_for(1);
+    // The pool finds out when it sends the descriptor of large arguments ahead.
+    let next = pool.submit(length::job(&vec![1; 100_000])).unwrap();
+    after.open();
+    match closes.wait() {
+        Err(JobError::Died(death)) => {
+            assert_eq!(death.did_run, DidRun::Maybe, "{death}");
+            assert_eq!(death.ended_by_pool.as_deref(), Some("it closed its control socket"), "{death}");
+        }
+        // Where jobs took long, the pool did not look ahead, and so found out later.
+        other => other.unwrap(),
+    }
+    assert_eq!(next.wait().unwrap(), 100_000);
+}

@@ -235,10 +235,13 @@ impl Process {
         let (phase, started) = self.link.last_words();
         let ended_by_pool = match &self.fate {
             Some(Fate::Damaged(what)) => Some(format!("its link was damaged: {what}")),
+            // It may have been dying already: with another end, the pool came too late.
+            Some(Fate::Unready(what)) if exit.signal == Some(9) => Some(format!("it {what}")),
             _ => None,
         };
         // What a damaged worker wrote down is not believed: the job may have run.
-        let phase = if ended_by_pool.is_some() { Phase::Running } else { Phase::from_u32(phase) };
+        let is_damaged = matches!(self.fate, Some(Fate::Damaged(_)));
+        let phase = if is_damaged { Phase::Running } else { Phase::from_u32(phase) };
         let elapsed = Duration::from_nanos(monotonic_nanos().saturating_sub(started)).min(cell.submitted.elapsed());
         let death = Death {
             worker: self.worker.to_string(),
@@ -246,7 +249,7 @@ impl Process {
             how: how(exit),
             out_of_memory: self.out_of_memory(exit),
             phase,
-            did_run: if ended_by_pool.is_some() { DidRun::Maybe } else { phase.did_run() },
+            did_run: if is_damaged { DidRun::Maybe } else { phase.did_run() },
             target: cell.target,
             job: cell.id,
             attempt: 1,
