@@ -19,7 +19,7 @@ use crate::codec::Panic;
 use crate::error::{Cancelled, DataError, Death, DidRun, HowItEnded, JobError, Panicked, Phase};
 use crate::link::{Frame, Kind, ParentEnd, TakenBack};
 use crate::start::Capture;
-use crate::sys::{Child, Exit, monotonic_nanos, oom_kills, signal_name};
+use crate::sys::{Child, Exit, OomKills, monotonic_nanos, signal_name};
 
 /// A job that waits in the queue, with its encoded arguments.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ pub(super) struct Process {
     /// The jobs in the link, in the order of their numbers.
     pub(super) in_flight: VecDeque<InFlight>,
     pub(super) jobs_done: u64,
-    pub(super) oom_kills_before: Option<u64>,
+    pub(super) oom_kills_before: Option<OomKills>,
     pub(super) fate: Option<Fate>,
     /// What the worker said when it refused to start.
     pub(super) refused: Option<String>,
@@ -205,9 +205,11 @@ impl Process {
         let damaged = matches!(self.fate, Some(Fate::Damaged(_)));
         let checked = if damaged { None } else { self.unstarted() };
         let (running, payloads) = checked.unwrap_or((self.in_flight.len(), Vec::new()));
+        // Asked of a worker without a job as well: its end may explain a kill.
+        let out_of_memory = self.out_of_memory(exit);
         for _ in 0..running {
             let Some(job) = self.in_flight.pop_front() else { break };
-            let outcome = self.outcome_of_death(&job, exit, stderr);
+            let outcome = self.outcome_of_death(&job, exit, out_of_memory, stderr);
             outcomes.push(outcome);
         }
         payloads
@@ -225,7 +227,7 @@ impl Process {
         }
     }
 
-    fn outcome_of_death(&self, job: &InFlight, exit: Exit, stderr: &[String]) -> Outcome {
+    fn outcome_of_death(&self, job: &InFlight, exit: Exit, out_of_memory: Option<bool>, stderr: &[String]) -> Outcome {
         let cell = &job.cell;
         let facts = self.facts(None);
         if let Some(Fate::Ended(reason)) = self.fate {
@@ -235,8 +237,8 @@ impl Process {
         let (phase, started) = self.link.last_words();
         let ended_by_pool = match &self.fate {
             Some(Fate::Damaged(what)) => Some(format!("its link was damaged: {what}")),
-            // It may have been dying already: with another end, the pool came too late.
-            Some(Fate::Unready(what)) if exit.signal == Some(9) => Some(format!("it {what}")),
+            // Unless it was dying already when the pool came.
+            Some(Fate::Unready(what)) if exit.signal == Some(9) && out_of_memory != Some(true) => Some(format!("it {what}")),
             _ => None,
         };
         // What a damaged worker wrote down is not believed: the job may have run.
@@ -247,7 +249,7 @@ impl Process {
             worker: self.worker.to_string(),
             pid: self.pid(),
             how: how(exit),
-            out_of_memory: self.out_of_memory(exit),
+            out_of_memory,
             phase,
             did_run: if is_damaged { DidRun::Maybe } else { phase.did_run() },
             target: cell.target,
@@ -263,13 +265,13 @@ impl Process {
     }
 
     /// Whether the kernel's out-of-memory killer was it: a SIGKILL that the pool did not send, while the kernel counted
-    /// one more such kill.
+    /// one more such kill, and no other worker was its victim. To be asked once.
     fn out_of_memory(&self, exit: Exit) -> Option<bool> {
         // An unready one may have been dying already.
         if exit.signal != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_))) {
             return Some(false);
         }
-        Some(oom_kills()? > self.oom_kills_before?)
+        self.oom_kills_before?.explain()
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, is_own_want, read_available,
 pub(crate) use futex::{futex_wait, futex_wake};
 pub(crate) use lifeline::{Lifeline, arm_lifeline, arm_parent_death_signal};
 pub(crate) use memory::{Access, Mapping, Memfd};
-pub(crate) use oom::oom_kills;
+pub(crate) use oom::{OomKills, oom_kills};
 pub(crate) use poll::Poller;
 pub(crate) use process::{Child, Exit, SpawnRequest, adopt_stdout, exit_now, finish, rename, spawn};
 pub(crate) use signal::{block_all_signals, ignore_interrupt, signal_name};
