@@ -54,8 +54,8 @@ use proc_macro::TokenStream;
 /// | `retries = 2` | how often a job that may have run is run again: only for work that is safe to repeat |
 /// | `crate = path` | where mpm is, if not at `::mpm` |
 ///
-/// Two targets of one name are an error when the program starts; targets inside of function bodies have the path of
-/// the module around them, so give them a `name` if two bodies of a module hold the same one.
+/// Two targets of one name are an error of building a pool, which names both places; targets inside of function bodies
+/// have the path of the module around them, so give them a `name` if two bodies of a module hold the same one.
 ///
 /// # What cannot be a target
 ///

@@ -4,7 +4,7 @@ use std::fs;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use mpm::{JobError, JobHandle, Pool, worker};
@@ -191,4 +191,59 @@ fn a_forked_copy_of_the_process_can_neither_use_nor_harm_the_pool() {
         running.wait().unwrap();
         assert_eq!(waiting.wait().unwrap(), 42);
     });
+}
+
+/// In a forked copy some calls waited for ever, for a job or for a lock that a thread of the original held.
+#[mpm::test]
+fn in_a_forked_copy_of_the_process_every_job_counts_as_ended() {
+    alone("in_a_forked_copy_of_the_process_every_job_counts_as_ended", || {
+        let folder = tempfile::tempdir().unwrap();
+        let [gate, open] = ["gate", "open"].map(|name| Gate::new(folder.path(), name));
+        let (path, open_path) = (gate.path(), open.path());
+        open.open();
+        let pool = Pool::builder().workers(1).build().unwrap();
+        let mut unordered = pool.map_unordered::<wait_for>([&open_path, &path, &path].map(String::as_str));
+        assert!(matches!(unordered.next(), Some((0, Ok(())))));
+        let submit = || pool.submit(wait_for::job(&path)).unwrap();
+        let mut completed = mpm::as_completed([submit(), submit()]);
+        let mut jobs = [submit(), submit()];
+        let copy = in_forked_copy(|| {
+            let lost = |outcome: &Result<(), JobError>| matches!(outcome, Err(JobError::PoolFailed(_)));
+            assert!(jobs.iter().all(JobHandle::is_finished));
+            assert!(jobs.iter().all(|job| job.report().worker.is_none()));
+            assert_eq!((mpm::wait_any(&jobs), mpm::wait_any_timeout(&jobs, Duration::MAX)), (Some(0), Some(0)));
+            mpm::wait_all(&jobs);
+            assert!(mpm::wait_all_timeout(&jobs, Duration::MAX));
+            let [first, second] = &mut jobs;
+            assert!(
+                matches!(Pin::new(first).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(outcome) if lost(&outcome))
+            );
+            assert!(second.wait_timeout(Duration::MAX).is_some_and(|outcome| lost(&outcome)));
+            let ended: Vec<_> = completed.by_ref().collect();
+            let mapped: Vec<_> = unordered.by_ref().collect();
+            assert!(ended.iter().chain(&mapped).all(|(_, outcome)| lost(outcome)), "{ended:?} {mapped:?}");
+            ended.iter().map(|(index, _)| *index).eq([0, 1]) && mapped.iter().map(|(index, _)| *index).eq([1, 2])
+        });
+        assert!(copy, "the copy has waited for nothing");
+        gate.open();
+        mpm::wait_all(&jobs);
+        assert!(completed.chain(unordered).chain(jobs.map(|job| (0, job.wait()))).all(|(_, outcome)| outcome.is_ok()));
+    });
+}
+
+/// A worker kept the memory of its largest answer until its next large one.
+#[mpm::test]
+fn a_worker_lets_go_of_a_huge_answer_once_it_is_sent() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).build().unwrap();
+    let answer = |count: usize| {
+        let mut job = pool.submit(bytes::job(count)).unwrap();
+        assert_eq!(job.wait_timeout(Duration::MAX).unwrap().unwrap().len(), count);
+        job.report().pid.unwrap()
+    };
+    let holds_a_segment = |pid: u32| fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().contains("mpm-payload");
+    assert!(holds_a_segment(answer(1 << 20)), "one of ordinary size is kept for the next answer");
+    let pid = answer(65 << 20);
+    wait_until("the huge one is gone", || !holds_a_segment(pid));
+    assert!(holds_a_segment(answer(1 << 20)));
 }

@@ -1,7 +1,11 @@
 //! Mistakes that were made once, found by jobs and callers that meant harm.
 
-use mpm::{JobError, Pool, worker};
-use mpm_tests::{alone, fork_and_return, in_forked_copy, join_the_parents_group, limit_file_size, watchdog};
+use std::fs;
+
+use mpm::{DidRun, HowItEnded, JobError, Pool, WorkerExit, worker};
+use mpm_tests::{
+    Gate, alone, close_descriptor, fork_and_return, in_forked_copy, join_the_parents_group, limit_file_size, wait_at, watchdog,
+};
 
 #[worker]
 fn add(a: u64, b: u64) -> u64 {
@@ -11,6 +15,27 @@ fn add(a: u64, b: u64) -> u64 {
 #[worker]
 fn length(bytes: &[u8]) -> usize {
     bytes.len()
+}
+
+/// Goes through two gates, and closes the worker's end of its control socket between them.
+#[worker]
+fn closes_its_socket(before: &str, after: &str) {
+    wait_at(before);
+    let numbers = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|entry| {
+        let is_socket = fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
+        entry.file_name().to_str()?.parse().ok().filter(|_| is_socket)
+    });
+    numbers.collect::<Vec<i32>>().into_iter().for_each(close_descriptor);
+    wait_at(after);
+}
+
+/// A pool of one worker that is given jobs ahead, since its jobs are short.
+fn pool_that_looks_ahead() -> Pool {
+    let pool = Pool::builder().workers(1).build().unwrap();
+    for n in 0..20 {
+        assert_eq!(pool.run(add::job(n, 1)).unwrap(), n + 1);
+    }
+    pool
 }
 
 #[worker]
@@ -84,4 +109,56 @@ fn a_forked_copy_can_have_a_pool_of_its_own() {
         assert!(worked);
         assert_eq!(pool.run(add::job(3, 4)).unwrap(), 7);
     });
+}
+
+/// The report said that something had written over the memory of the link.
+#[mpm::test]
+fn a_job_that_closes_the_socket_under_the_next_one_is_told_of() {
+    let _watchdog = watchdog();
+    let folder = tempfile::tempdir().unwrap();
+    let [before, after] = ["before", "after"].map(|name| Gate::new(folder.path(), name));
+    let pool = pool_that_looks_ahead();
+    let closes = pool.submit(closes_its_socket::job(&before.path(), &after.path())).unwrap();
+    before.wait_for(1);
+    let next = pool.submit(length::job(&vec![1; 100_000])).unwrap();
+    let is_looked_ahead = next.report().worker.is_some();
+    before.open();
+    after.open();
+    closes.wait().unwrap();
+    match next.wait() {
+        Err(JobError::Died(death)) => {
+            assert_eq!(death.how, HowItEnded::Exited(WorkerExit::LinkDamaged.code()), "{death}");
+            assert_eq!(death.did_run, DidRun::No, "{death}");
+            assert!(death.to_string().contains("its link could not be used any more"), "{death}");
+            assert!(death.stderr.last().is_some_and(|line| line.contains("the arguments cannot be read")), "{death}");
+        }
+        // Where jobs took long, the pool did not look ahead, and another worker had it.
+        Ok(length) if !is_looked_ahead => assert_eq!(length, 100_000),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(pool.run(add::job(1, 2)).unwrap(), 3);
+}
+
+/// The report said nothing of why the worker was killed.
+#[mpm::test]
+fn a_job_that_is_killed_because_it_closed_its_socket_is_told_so() {
+    let _watchdog = watchdog();
+    let folder = tempfile::tempdir().unwrap();
+    let [before, after] = ["before", "after"].map(|name| Gate::new(folder.path(), name));
+    let pool = pool_that_looks_ahead();
+    let closes = pool.submit(closes_its_socket::job(&before.path(), &after.path())).unwrap();
+    before.open();
+    after.wait_for(1);
+    // The pool finds out when it sends the descriptor of large arguments ahead.
+    let next = pool.submit(length::job(&vec![1; 100_000])).unwrap();
+    after.open();
+    match closes.wait() {
+        Err(JobError::Died(death)) => {
+            assert_eq!(death.did_run, DidRun::Maybe, "{death}");
+            assert_eq!(death.ended_by_pool.as_deref(), Some("it closed its control socket"), "{death}");
+        }
+        // Where jobs took long, the pool did not look ahead, and so found out later.
+        other => other.unwrap(),
+    }
+    assert_eq!(next.wait().unwrap(), 100_000);
 }

@@ -197,5 +197,7 @@ mod tests {
             assert_eq!(format!("{failure:?}"), "open the page\n\nCaused by:\n    0: open the page\n    1: the disk is on fire");
         }
         assert_eq!(format!("{:#}", Failure::new("alone")), "alone");
+        let passed_on = crate::error::Error::from(failure);
+        assert!(passed_on.is_job() && passed_on.job().is_none(), "{passed_on}");
     }
 }

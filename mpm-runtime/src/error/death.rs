@@ -133,7 +133,8 @@ pub struct Death {
     pub pid: u32,
     /// How the process ended.
     pub how: HowItEnded,
-    /// Whether the kernel killed it for want of memory; `None` if that cannot be told.
+    /// Whether the kernel killed it for want of memory; `None` if that cannot be told. Judged by the kernel's count of such
+    /// kills, in which a process that is no worker can be mistaken for one that was killed by somebody else meanwhile.
     pub out_of_memory: Option<bool>,
     /// What it was doing.
     pub phase: Phase,

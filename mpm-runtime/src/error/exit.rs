@@ -13,7 +13,9 @@
 pub enum WorkerExit {
     /// 0: the pool told the worker to end.
     Finished,
-    /// 120: the shared memory of the link had been written over, by a stray pointer in a job for instance.
+    /// 120: the worker could not use its link any more. Its shared memory had been written over, by a stray pointer in a job
+    /// for instance; or a job had closed the link's descriptors, or left none for large arguments or an answer. The last
+    /// line on standard error says why.
     LinkDamaged,
     /// 121: the parent was gone before the worker was ready.
     ParentGone,
@@ -47,7 +49,7 @@ impl WorkerExit {
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
             Self::Finished => "the worker ended as if it had been told to",
-            Self::LinkDamaged => "something had written over the shared memory of its link",
+            Self::LinkDamaged => "its link could not be used any more; its last line on standard error says why",
             Self::ParentGone => "it found its parent gone",
             Self::HandshakeFailed => "it refused the handshake",
             Self::TokenSpent => "the program did not begin with mpm::init()",

@@ -102,13 +102,15 @@ impl Error {
         self.0.kind == Kind::System
     }
 
-    /// A job ended badly; the source is the [`JobError`].
+    /// A job ended badly, and [`job`](Self::job) gives its error; or it returned a [`Failure`](crate::Failure) that was passed
+    /// on as this error.
     #[must_use]
     pub fn is_job(&self) -> bool {
         self.0.kind == Kind::Job
     }
 
-    /// The job error that this error was made from.
+    /// The job error that this error was made from; `None` if it was made from something else, a
+    /// [`Failure`](crate::Failure) for instance.
     #[must_use]
     pub fn job(&self) -> Option<&JobError> {
         self.0.source.as_deref().and_then(|source| source.downcast_ref())

@@ -3,7 +3,7 @@
 //! Both directions use the same two-step of Dekker: one side publishes, fences and looks whether the other sleeps; the
 //! other says that it sleeps, fences and looks again for what was published. With a sequentially consistent fence between
 //! each side's store and load, at least one of them sees the other (C++ `[atomics.order]`; the loom models in `tests/models.rs`
-//! run it in every order).
+//! run it in every order that loom knows, with a full ring in those of at most three preemptions).
 //!
 //! | word | written by | means |
 //! |---|---|---|

@@ -15,7 +15,7 @@ use super::requests::{DataSpace, Request};
 use super::responses::{Frame, Reader};
 use super::segment::{Incoming, Outgoing};
 use super::sync::Ordering;
-use crate::sys::Socket;
+use crate::sys::{Socket, is_own_want};
 
 /// The worker has written what no worker of ours writes: its memory is damaged. The text says what was seen.
 #[derive(Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl ParentEnd {
             _ => self.large(&frame),
         };
         if let Err(error) = &payload
-            && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::WouldBlock)
+            && !is_own_want(error)
         {
             return Err(Violation(format!("its large response cannot be read: {error}")));
         }
@@ -194,7 +194,7 @@ impl ParentEnd {
         let len = usize::try_from(frame.len).map_err(io::Error::other)?;
         let mapping = self.incoming.get(&self.socket, frame.segment, len, true)?;
         let mut payload = Vec::new();
-        payload.try_reserve_exact(len).map_err(io::Error::other)?;
+        payload.try_reserve_exact(len).map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
         payload.resize(len, 0);
         mapping.read(0, &mut payload);
         self.incoming.release();

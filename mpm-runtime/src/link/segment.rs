@@ -83,7 +83,7 @@ impl Outgoing {
         self.busy = false;
     }
 
-    /// The receiver has finished with the payload.
+    /// The receiver has finished with the payload, or this side asks before it writes the next one.
     pub(crate) fn release(&mut self) {
         self.busy = false;
         self.segment = self.segment.take().filter(|segment| segment.mapping.len() <= KEEP);

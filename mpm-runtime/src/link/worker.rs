@@ -153,7 +153,6 @@ impl<'a> Answer<'a> {
         if large {
             let until = *self.segment_until;
             bell::wait(self.memory, self.spins, || Writer::taken(self.memory, until));
-            self.outgoing.release();
             segment = self.outgoing.put(self.socket, payload)?;
             fault_point("segment-sent");
         }
@@ -163,6 +162,8 @@ impl<'a> Answer<'a> {
         let position = self.writer.put(self.memory, self.layout, frame, inline);
         if large {
             *self.segment_until = position;
+            // The parent has the descriptor. A segment that is not kept is not to wait here for the next large answer.
+            self.outgoing.release();
         }
         Ok(())
     }

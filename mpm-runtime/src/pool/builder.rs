@@ -14,10 +14,7 @@ use crate::registry::{Job, Registry, Target};
 use crate::start::{
     Origin, Plan, StartMethod, check_environment, check_name, default_start_method, fork_template, installed, template_for,
 };
-use crate::sys::{OwnThread, usable_cpus};
-
-/// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::sys::OwnThread;
 
 /// The most workers that a pool may have.
 const MOST_WORKERS: usize = 4096;
@@ -57,9 +54,7 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new() -> Self {
-        let (name, workers, grace) = ("mpm".to_owned(), usable_cpus(), Duration::from_secs(2));
-        let method = StartMethod::default();
-        let settings = Settings { name, workers, queue: 1024, method, max_jobs: 0, grace, start_timeout: START_TIMEOUT };
+        let settings = Settings::default();
         Self { settings, env: Vec::new(), cwd: None, preload: Preload::default(), start: None }
     }
 

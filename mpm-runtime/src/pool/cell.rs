@@ -74,13 +74,26 @@ impl Watcher {
 }
 
 /// The indices of jobs that have ended, in the order in which they did.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Finished {
     indices: Mutex<Vec<usize>>,
     added: Condvar,
+    /// The process that made it.
+    pid: u32,
+}
+
+impl Default for Finished {
+    fn default() -> Self {
+        Self { indices: Mutex::default(), added: Condvar::new(), pid: std::process::id() }
+    }
 }
 
 impl Finished {
+    /// Whether this is a copy, made by `fork`, of that process: its lock may be held for ever, and nobody adds to it.
+    pub(super) fn is_copy(&self) -> bool {
+        std::process::id() != self.pid
+    }
+
     fn add(&self, index: usize) {
         self.indices.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         self.added.notify_all();

@@ -76,7 +76,7 @@ pub fn wait_all_timeout<R>(jobs: &[JobHandle<R>], time: Duration) -> bool {
 
 fn all<R>(jobs: &[JobHandle<R>], until: Option<Instant>) -> bool {
     let list = watch(jobs);
-    let mut left = jobs.len();
+    let mut left = jobs.iter().filter(|job| !job.is_lost()).count();
     while left > 0 {
         let ended = list.wait(until);
         if ended.is_empty() {
@@ -90,14 +90,14 @@ fn all<R>(jobs: &[JobHandle<R>], until: Option<Instant>) -> bool {
 
 fn watch<R>(jobs: &[JobHandle<R>]) -> Arc<Finished> {
     let list = Arc::new(Finished::default());
-    for (index, job) in jobs.iter().enumerate() {
+    for (index, job) in jobs.iter().enumerate().filter(|(_, job)| !job.is_lost()) {
         job.cell.watch(Watcher::List(Arc::clone(&list), index));
     }
     list
 }
 
 fn unwatch<R>(jobs: &[JobHandle<R>], list: &Arc<Finished>) {
-    jobs.iter().for_each(|job| job.cell.unwatch(list));
+    jobs.iter().filter(|job| !job.is_lost()).for_each(|job| job.cell.unwatch(list));
 }
 
 /// The outcomes of the jobs in the order in which they end, each with the job's index in `jobs`.
@@ -144,9 +144,14 @@ pub struct AsCompleted<R> {
 impl<R> AsCompleted<R> {
     /// Adds one more job and returns its index.
     pub fn push(&mut self, job: JobHandle<R>) -> usize {
+        self.leave_the_original();
         let index = self.next_index;
         self.next_index += 1;
-        job.cell.watch(Watcher::List(Arc::clone(&self.list), index));
+        if job.is_lost() {
+            self.ended.insert(0, index);
+        } else {
+            job.cell.watch(Watcher::List(Arc::clone(&self.list), index));
+        }
         self.jobs.insert(index, job);
         index
     }
@@ -163,7 +168,17 @@ impl<R> AsCompleted<R> {
         self.advance(Instant::now().checked_add(time))
     }
 
+    /// In a forked copy of the process that made this: what it waited for counts as ended.
+    fn leave_the_original(&mut self) {
+        if self.list.is_copy() {
+            self.list = Arc::default();
+            self.ended = self.jobs.keys().copied().collect();
+            self.ended.sort_unstable_by(|a, b| b.cmp(a));
+        }
+    }
+
     fn advance(&mut self, until: Option<Instant>) -> Option<(usize, Result<R, JobError>)> {
+        self.leave_the_original();
         if self.jobs.is_empty() {
             return None;
         }

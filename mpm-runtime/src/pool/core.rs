@@ -7,11 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cell::{Cell, Facts, IN_QUEUE, Raw};
+use super::cell::Cell;
 use super::member::{Fate, Member, Outcome, Process, Waiting};
 use super::policy::worth_a_spin;
 use super::shared::Settings;
-use crate::error::{Cancelled, JobError};
 use crate::link::armed;
 use crate::start::StartMethod;
 
@@ -80,24 +79,6 @@ impl Core {
             ended: false,
             outcomes: Vec::new(),
             freed: false,
-        }
-    }
-
-    /// Puts a new job at the end of the queue.
-    pub(super) fn enqueue(&mut self, target: u32, name: &'static str, payload: Vec<u8>) -> Arc<Cell> {
-        self.last_job += 1;
-        let cell = Arc::new(Cell::new(self.last_job, name));
-        self.queue.push_back(Waiting { cell: Arc::clone(&cell), target, payload });
-        self.waiting += 1;
-        cell
-    }
-
-    /// Puts jobs that a member gave back unstarted at the front of the queue again, oldest first.
-    pub(super) fn requeue(&mut self, jobs: Vec<Waiting>) {
-        self.waiting += jobs.len();
-        for job in jobs.into_iter().rev() {
-            job.cell.set_place(IN_QUEUE);
-            self.queue.push_front(job);
         }
     }
 
@@ -253,92 +234,8 @@ impl Core {
         self.look(slot);
     }
 
-    /// Ends a waiting job without running it.
-    pub(super) fn give_up(&mut self, cell: Arc<Cell>, error: JobError) {
-        let facts = Facts { attempt: 1, ..Facts::default() };
-        cell.set_place(DEAD);
-        self.outcomes.push(Outcome { cell, raw: Raw::Failed(error), facts });
-    }
-
-    /// Takes a job back if no worker has claimed it.
-    pub(super) fn cancel(&mut self, cell: &Arc<Cell>) -> bool {
-        let error = cancelled(cell, "JobHandle::cancel took it back before it had started");
-        if cell.place() == IN_QUEUE {
-            self.waiting -= 1;
-            self.freed = true;
-            self.drop_from_queue(cell);
-            self.give_up(Arc::clone(cell), error);
-            self.forget_dead();
-            return true;
-        }
-        let Some(taken) = self.take_back_from(cell) else { return false };
-        let (hit, others): (Vec<_>, Vec<_>) = taken.into_iter().partition(|job| Arc::ptr_eq(&job.cell, cell));
-        self.requeue(others);
-        let found = !hit.is_empty();
-        if found {
-            self.give_up(Arc::clone(cell), error);
-        }
-        found
-    }
-
-    /// Lets go of what the queue keeps of `cell`: its payload now, the entry when it is met.
-    fn drop_from_queue(&mut self, cell: &Arc<Cell>) {
-        // Ids in the queue ascend, but for jobs that came back: try the ordered place first.
-        let guess = self.queue.partition_point(|job| job.cell.id < cell.id);
-        let here = |job: &Waiting| Arc::ptr_eq(&job.cell, cell);
-        let index = if self.queue.get(guess).is_some_and(here) { Some(guess) } else { self.queue.iter().position(here) };
-        if let Some(job) = index.and_then(|index| self.queue.get_mut(index)) {
-            job.payload = Vec::new();
-        }
-    }
-
-    /// Removes entries of cancelled jobs once they are most of the queue, so that it stays in proportion to what waits.
-    fn forget_dead(&mut self) {
-        if self.queue.len() > 2 * self.waiting + 64 {
-            self.queue.retain(|job| job.cell.place() != DEAD);
-        }
-    }
-
-    /// Takes `cell` and the jobs behind it back from the member that has it, as far as they are not claimed.
-    fn take_back_from(&mut self, cell: &Arc<Cell>) -> Option<Vec<Waiting>> {
-        let process = self.members.get_mut(usize::try_from(cell.place()).ok()?)?.process.as_mut()?;
-        let position = process.in_flight.iter().position(|job| Arc::ptr_eq(&job.cell, cell))?;
-        Some(process.take_back(u32::try_from(position).ok()?))
-    }
-
-    /// Cancels everything that no worker has claimed.
-    pub(super) fn cancel_unstarted(&mut self, reason: &'static str) {
-        let back: Vec<_> = self.processes_mut().flat_map(|p| p.take_back(0)).collect();
-        self.requeue(back);
-        self.empty_queue(|cell| cancelled(cell, reason));
-    }
-
-    /// The pool gives up: nothing waits any more, and nothing is accepted.
-    pub(super) fn fail(&mut self, reason: &Arc<str>) {
-        self.failed.get_or_insert_with(|| Arc::clone(reason));
-        self.empty_queue(|_| JobError::PoolFailed(Arc::clone(reason)));
-    }
-
-    fn empty_queue(&mut self, error: impl Fn(&Cell) -> JobError) {
-        self.freed = true;
-        self.waiting = 0;
-        for job in std::mem::take(&mut self.queue) {
-            if job.cell.place() != DEAD {
-                let error = error(&job.cell);
-                self.give_up(job.cell, error);
-            }
-        }
-    }
-
     /// Kills all processes because the pool ends.
     pub(super) fn kill_all(&mut self, reason: &'static str) {
         self.all_processes_mut().for_each(|p| p.kill(Fate::Ended(reason)));
     }
-}
-
-/// The place of a job that has its outcome: no one has it any more.
-pub(super) const DEAD: u32 = IN_QUEUE - 1;
-
-fn cancelled(cell: &Cell, reason: &'static str) -> JobError {
-    JobError::Cancelled(Cancelled { job: cell.id, target: cell.target, reason })
 }

@@ -4,9 +4,10 @@
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
 use std::sync::Arc;
 
-use super::core::{Core, DEAD};
+use super::core::Core;
 use super::member::{Fate, InFlight, Process, Waiting};
 use super::policy::look_ahead;
+use super::queue::DEAD;
 use crate::error::{DataError, JobError};
 use crate::link::{NoRoom, TakenBack};
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::builder::Builder;
 use super::cell::{Cell, Facts, Raw};
-use super::core::DEAD;
 use super::handle::JobHandle;
 use super::map::{Map, MapUnordered};
+use super::queue::DEAD;
 use super::shared::Shared;
 use crate::error::{DataError, JobError, Refusal, Result, SubmitError};
 use crate::registry::{Job, Target};

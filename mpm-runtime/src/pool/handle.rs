@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::cell::{Cell, Raw, Watcher};
+use super::cell::{Cell, Facts, Raw, Watcher};
 use super::shared::Shared;
 use crate::codec::{CodecError, decode_caught};
 use crate::error::{DataError, JobError};
@@ -33,6 +33,10 @@ use crate::error::{DataError, JobError};
 ///     Ok(())
 /// }
 /// ```
+///
+/// # Fork safety
+/// In a process that was forked from the pool's process by other means, every job counts as ended, and its outcome is
+/// [`JobError::PoolFailed`]. In the pool's own process it goes on.
 #[must_use = "without its handle nobody learns how the job ended"]
 pub struct JobHandle<R> {
     pub(super) cell: Arc<Cell>,
@@ -92,7 +96,7 @@ impl<R> JobHandle<R> {
     /// Whether the job has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.cell.is_finished()
+        self.is_lost() || self.cell.is_finished()
     }
 
     /// Takes the job back if no worker has started it: it will never run, and its outcome is [`JobError::Cancelled`].
@@ -122,10 +126,15 @@ impl<R> JobHandle<R> {
         self.shared.cancel(&self.cell)
     }
 
+    /// Whether this is a forked copy of the process that made the pool.
+    pub(super) fn is_lost(&self) -> bool {
+        self.shared.is_copy()
+    }
+
     /// How the job went, or how far it has come.
     #[must_use]
     pub fn report(&self) -> Report {
-        let facts = self.cell.facts();
+        let facts = if self.is_lost() { Facts { attempt: 1, ..Facts::default() } } else { self.cell.facts() };
         let total = facts.total.unwrap_or_else(|| self.cell.submitted.elapsed());
         Report {
             job: self.cell.id,
@@ -154,6 +163,9 @@ impl<R> Future for JobHandle<R> {
     type Output = Result<R, JobError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(error) = self.shared.lost() {
+            return Poll::Ready(Err(error));
+        }
         if let Some(outcome) = self.cell.take() {
             return Poll::Ready(self.open(outcome));
         }

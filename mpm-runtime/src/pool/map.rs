@@ -144,6 +144,12 @@ impl<F: Target> Iterator for MapUnordered<'_, F> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.fill();
+        if self.list.is_copy() {
+            // A forked copy of the process, where nobody adds to the list: all that runs counts as ended.
+            let mut lost: Vec<_> = self.running.drain().map(|(index, job)| (index, job.wait())).collect();
+            lost.sort_unstable_by_key(|(index, _)| *index);
+            self.ended.extend(lost);
+        }
         if self.ended.is_empty() && !self.running.is_empty() {
             for index in self.list.wait(None) {
                 if let Some(job) = self.running.remove(&index) {

@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 use super::cell::{Cell, Facts, Raw};
 use super::policy::average;
 use crate::codec::Panic;
-use crate::error::{Cancelled, DataError, Death, DidRun, JobError, Panicked, Phase};
-use crate::link::{Frame, Kind, ParentEnd, TakenBack};
-use crate::start::{Capture, ChildProcess, Origin, how};
-use crate::sys::{Exit, monotonic_nanos, oom_kills};
+use crate::error::{DataError, JobError, Panicked};
+use crate::link::{Frame, Kind, ParentEnd};
+use crate::start::{Capture, ChildProcess, Origin};
+use crate::sys::OomKills;
 
 /// A job that waits in the queue, with its encoded arguments.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ pub(super) struct Process {
     /// The jobs in the link, in the order of their numbers.
     pub(super) in_flight: VecDeque<InFlight>,
     pub(super) jobs_done: u64,
-    pub(super) oom_kills_before: Option<u64>,
+    pub(super) oom_kills_before: Option<OomKills>,
     pub(super) fate: Option<Fate>,
     /// The preload job that it runs before it is ready.
     pub(super) preloading: Option<u32>,
@@ -190,7 +190,7 @@ impl Process {
         }
     }
 
-    fn facts(&self, ran: Option<Duration>) -> Facts {
+    pub(super) fn facts(&self, ran: Option<Duration>) -> Facts {
         Facts { worker: Some(Arc::clone(&self.worker)), pid: Some(self.pid()), attempt: 1, ran, total: None }
     }
 
@@ -209,11 +209,8 @@ impl Process {
             Kind::BadArguments => JobError::Decode(data(text(&payload))),
             Kind::BadResult => JobError::Encode(data(text(&payload))),
             Kind::Panicked => {
-                let panic = postcard::from_bytes(&payload).unwrap_or_else(|e| Panic {
-                    message: format!("(the worker's report of the panic cannot be read: {e})"),
-                    location: None,
-                    backtrace: None,
-                });
+                let unread = |e| Panic::new(format!("(the worker's report of the panic cannot be read: {e})"));
+                let panic = postcard::from_bytes(&payload).unwrap_or_else(unread);
                 JobError::Panicked(Box::new(Panicked {
                     message: panic.message,
                     location: panic.location,
@@ -226,75 +223,5 @@ impl Process {
                 }))
             }
         })
-    }
-
-    /// After its death, with its responses drained: the outcomes of the jobs that die with it. What remains in
-    /// `in_flight`, with the payloads returned, was never started.
-    pub(super) fn dies(&mut self, exit: Exit, stderr: &[String], outcomes: &mut Vec<Outcome>) -> Vec<TakenBack> {
-        let damaged = matches!(self.fate, Some(Fate::Damaged(_)));
-        let checked = if damaged { None } else { self.unstarted() };
-        let (running, payloads) = checked.unwrap_or((self.in_flight.len(), Vec::new()));
-        for _ in 0..running {
-            let Some(job) = self.in_flight.pop_front() else { break };
-            let outcome = self.outcome_of_death(&job, exit, stderr);
-            outcomes.push(outcome);
-        }
-        payloads
-    }
-
-    /// How many jobs had been claimed (0 or 1), and the payloads of the rest; `None` if the link is damaged.
-    fn unstarted(&mut self) -> Option<(usize, Vec<TakenBack>)> {
-        let taken = self.link.was_running().and_then(|running| Ok((running, self.link.take_back(u32::from(running))?)));
-        match taken {
-            Ok((running, payloads)) => Some((usize::from(running), payloads)),
-            Err(violation) => {
-                self.fate = Some(Fate::Damaged(violation.to_string()));
-                None
-            }
-        }
-    }
-
-    fn outcome_of_death(&self, job: &InFlight, exit: Exit, stderr: &[String]) -> Outcome {
-        let cell = &job.cell;
-        let facts = self.facts(None);
-        if let Some(Fate::Ended(reason)) = self.fate {
-            let error = JobError::Cancelled(Cancelled { job: cell.id, target: cell.target, reason });
-            return Outcome { cell: Arc::clone(cell), raw: Raw::Failed(error), facts };
-        }
-        let (phase, started) = self.link.last_words();
-        let ended_by_pool = match &self.fate {
-            Some(Fate::Damaged(what)) => Some(format!("its link was damaged: {what}")),
-            _ => None,
-        };
-        // What a damaged worker wrote down is not believed: the job may have run.
-        let phase = if ended_by_pool.is_some() { Phase::Running } else { Phase::from_u32(phase) };
-        let elapsed = Duration::from_nanos(monotonic_nanos().saturating_sub(started)).min(cell.submitted.elapsed());
-        let death = Death {
-            worker: self.worker.to_string(),
-            pid: self.pid(),
-            how: how(exit),
-            out_of_memory: self.out_of_memory(exit),
-            phase,
-            did_run: if ended_by_pool.is_some() { DidRun::Maybe } else { phase.did_run() },
-            target: cell.target,
-            job: cell.id,
-            attempt: 1,
-            elapsed,
-            max_rss: exit.max_rss,
-            stderr: stderr.to_vec(),
-            ended_by_pool,
-        };
-        let facts = Facts { ran: Some(elapsed), ..facts };
-        Outcome { cell: Arc::clone(cell), raw: Raw::Failed(JobError::Died(Box::new(death))), facts }
-    }
-
-    /// Whether the kernel's out-of-memory killer was it: a SIGKILL that the pool did not send, while the kernel counted
-    /// one more such kill.
-    fn out_of_memory(&self, exit: Exit) -> Option<bool> {
-        // An unready one may have been dying already.
-        if exit.signal() != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_))) {
-            return Some(false);
-        }
-        Some(oom_kills()? > self.oom_kills_before?)
     }
 }

@@ -8,6 +8,7 @@ mod cell;
 mod completed;
 mod core;
 mod deadlines;
+mod death;
 mod dispatch;
 mod ending;
 mod face;
@@ -16,8 +17,12 @@ mod map;
 mod member;
 mod policy;
 mod preload;
+mod queue;
 mod shared;
+mod starts;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 pub use builder::Builder;
 pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Kind, Result};
-use crate::registry::{Job, Registry, Target};
+use crate::registry::{Job, Registry, Target, UnknownTarget};
 use crate::start::{self, CheckPreload, PreloadJob};
 
 /// What a preload job may return: nothing, or a `Result` of nothing whose error can be shown.
@@ -39,6 +39,7 @@ pub(super) struct Preload(Vec<Entry>);
 #[derive(Clone, Debug)]
 struct Entry {
     name: &'static str,
+    index: fn(&'static Registry) -> std::result::Result<u32, UnknownTarget>,
     arguments: std::result::Result<Vec<u8>, String>,
     check: CheckPreload,
 }
@@ -46,15 +47,15 @@ struct Entry {
 impl Preload {
     pub(super) fn add<F: Target<Output: Preloaded>>(&mut self, job: &Job<'_, F>) {
         let arguments = job.encode_caught();
-        self.0.push(Entry { name: F::NAME, arguments, check: check::<F> });
+        self.0.push(Entry { name: F::NAME, index: Registry::index_of::<F>, arguments, check: check::<F> });
     }
 
     /// The jobs as a template gets them.
-    pub(super) fn resolve(self, registry: &Registry) -> Result<start::Preload> {
+    pub(super) fn resolve(self, registry: &'static Registry) -> Result<start::Preload> {
         let mut all = start::Preload::default();
-        for Entry { name, arguments, check } in self.0 {
+        for Entry { name, index, arguments, check } in self.0 {
             let refuse = |reason: String| Error::new(Kind::Setting, format!("Builder::preload: job `{name}`: {reason}"));
-            let target = registry.find(name).map_err(|e| refuse(e.to_string()))?;
+            let target = index(registry).map_err(|e| refuse(e.to_string()))?;
             all.jobs.push(PreloadJob { target, name: name.to_owned(), arguments: arguments.map_err(refuse)? });
             all.checks.push(check);
         }

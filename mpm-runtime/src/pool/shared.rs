@@ -31,6 +31,16 @@ pub(super) struct Settings {
     pub(super) start_timeout: Duration,
 }
 
+/// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (name, workers, grace) = ("mpm".to_owned(), usable_cpus(), Duration::from_secs(2));
+        Self { name, workers, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
+    }
+}
+
 /// What has to be told when the lock is gone.
 #[derive(Debug)]
 pub(super) struct Changes {
@@ -146,6 +156,12 @@ impl Shared {
         Ok(())
     }
 
+    /// In such a copy, what every job ends with. No lock may be taken there, neither the pool's nor a job's.
+    pub(super) fn lost(&self) -> Option<JobError> {
+        let reason = "this process was forked from the one that made the pool, and will not learn how the job ends";
+        self.is_copy().then(|| JobError::PoolFailed(reason.into()))
+    }
+
     /// Why a job would be refused now, apart from a full queue.
     fn refusal(core: &Core) -> Option<Refusal> {
         if let Some(reason) = &core.failed {
@@ -208,12 +224,11 @@ impl Shared {
     /// Waits for the end of a job. A short job's response is taken in by the waiting thread itself, without a detour
     /// through the supervisor.
     pub(super) fn wait(&self, cell: &Cell, until: Option<Instant>) -> Option<Result<Raw, JobError>> {
+        if let Some(error) = self.lost() {
+            return Some(Err(error));
+        }
         if let Some(outcome) = cell.take() {
             return Some(outcome);
-        }
-        if self.is_copy() {
-            let reason = "this process was forked from the one that made the pool, and will not learn how the job ends";
-            return Some(Err(JobError::PoolFailed(reason.into())));
         }
         if let Some(slot) = self.with_core(|core| core.begin_to_look(cell, self.cpus)) {
             let start = Instant::now();

@@ -13,37 +13,34 @@ use super::core::Core;
 use super::deadlines::{enforce_deadlines, next_deadline};
 use super::ending;
 use super::member::{Fate, Process, State};
-use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
+use super::policy::FailedStart;
 use super::shared::{News, Shared};
 use crate::error::{Error, Kind, WorkerExit};
-use crate::start::{
-    self, Failure, FailureKind, Offer, Origin, Reply, StartMethod, Started, flush_stderr, how, next_ticket, prepare, put_aside,
-    read_reply,
-};
-use crate::sys::{OwnThread, Poller, oom_kills};
+use crate::start::{self, Origin, Reply, StartMethod, flush_stderr, how, put_aside, read_reply};
+use crate::sys::{OwnThread, Poller};
 
 /// A worker that dies within this time after it was ready, without a job, may be one of many that will.
 const EARLY: Duration = Duration::from_secs(1);
 
 /// Keys of the poller: the doorbell, then two for each incarnation.
 const DOORBELL: u64 = 0;
-const fn exit_key(incarnation: u64) -> u64 {
+pub(super) const fn exit_key(incarnation: u64) -> u64 {
     incarnation * 2
 }
-const fn reply_key(incarnation: u64) -> u64 {
+pub(super) const fn reply_key(incarnation: u64) -> u64 {
     incarnation * 2 + 1
 }
 
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    shared: Arc<Shared>,
-    poller: Poller,
-    origin: Origin,
-    method: StartMethod,
+    pub(super) shared: Arc<Shared>,
+    pub(super) poller: Poller,
+    pub(super) origin: Origin,
+    pub(super) method: StartMethod,
     /// Somebody has chosen the method: then it is that one or none.
-    chosen: bool,
+    pub(super) chosen: bool,
     /// A start has failed in this turn: further failures of the turn have the same cause.
-    failed_now: bool,
+    pub(super) failed_now: bool,
 }
 
 impl Supervisor {
@@ -132,52 +129,6 @@ impl Supervisor {
         core.wake = false;
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0;
         (ended, next_deadline(core))
-    }
-
-    /// Takes a process from the starting thread.
-    fn adopt(&mut self, core: &mut Core, incarnation: u64, started: Started) {
-        let Some(process) = core.find_mut(incarnation) else { return };
-        let watched = started.and_then(|child| {
-            let watched = self.poller.watch(&child, exit_key(incarnation));
-            let watched = watched.and_then(|()| self.poller.watch(&process.link, reply_key(incarnation)));
-            let error = |e| Error::new(Kind::System, format!("watch worker {}", process.worker)).because(e);
-            watched.map(|()| child).map_err(|e| Failure { error: error(e), kind: FailureKind::Passing })
-        });
-        match watched {
-            Ok(child) => {
-                if process.fate.is_some() {
-                    child.kill_group();
-                }
-                if let State::Starting { deadline } = &mut process.state {
-                    *deadline = Instant::now().checked_add(self.shared.settings.start_timeout);
-                }
-                process.child = Some(child);
-            }
-            Err(failure) => self.not_started(core, incarnation, failure),
-        }
-    }
-
-    /// Deals with a process that could not be made.
-    fn not_started(&mut self, core: &mut Core, incarnation: u64, Failure { error, kind }: Failure) {
-        let Some(process) = core.find_mut(incarnation) else { return };
-        // Should a template have made it all the same, it finds that it is to end.
-        process.link.stop();
-        let was_wanted = !matches!(process.fate, Some(Fate::Ended(_)));
-        let error = Error::new(Kind::System, format!("start worker {}", process.worker)).because(error);
-        let slot = self.vacate(core, incarnation);
-        let Some(slot) = slot.filter(|_| was_wanted) else { return };
-        match kind {
-            FailureKind::HasThreads if !self.chosen => {
-                // Nobody has asked for a template: what else works will do.
-                self.method = StartMethod::Spawn;
-                if let Origin::Template(template) = std::mem::replace(&mut self.origin, Origin::Spawn) {
-                    drop(template);
-                }
-                core.method = self.method;
-            }
-            FailureKind::HasThreads | FailureKind::Lasting => self.start_failed(core, slot, FailedStart::Lasting, &error),
-            FailureKind::Passing => self.start_failed(core, slot, FailedStart::Passing, &error),
-        }
     }
 
     /// Reads what a starting worker says.
@@ -273,98 +224,11 @@ impl Supervisor {
         }
     }
 
-    /// Decides what to do about a process that was of no use.
-    fn start_failed(&mut self, core: &mut Core, slot: usize, kind: FailedStart, error: &Error) {
-        let count = if let FailedStart::WasReady { early } = kind {
-            core.early_deaths = if early { core.early_deaths + 1 } else { 0 };
-            core.early_deaths
-        } else {
-            core.failures += u32::from(!self.failed_now);
-            self.failed_now = true;
-            core.failures
-        };
-        let promising = core.all_processes().filter(|p| p.is_promising()).count();
-        match after_failed_start(kind, count, promising) {
-            AfterFailedStart::GiveUp => core.fail(&error.to_string().into()),
-            AfterFailedStart::RetryAfter(wait) => {
-                if let Some(member) = core.members.get_mut(slot) {
-                    member.not_before = Instant::now().checked_add(wait);
-                }
-            }
-        }
-    }
-
     /// Lets go of a process and of its place in the poller. Its slot, unless it was leaving.
-    fn vacate(&self, core: &mut Core, incarnation: u64) -> Option<usize> {
+    pub(super) fn vacate(&self, core: &mut Core, incarnation: u64) -> Option<usize> {
         let (slot, process) = core.remove(incarnation)?;
         self.poller.forget(&process.link);
         slot
-    }
-
-    /// Starts a process in every slot that shall have one, and a successor where one will be needed.
-    fn fill_slots(&mut self, core: &mut Core, now: Instant) {
-        if !core.wants_processes() {
-            return;
-        }
-        for slot in 0..core.members.len() {
-            let wanted = core.members.get(slot).is_some_and(|m| m.process.is_none() || core.wants_successor(m));
-            let may = core.members.get(slot).is_some_and(|m| m.not_before.is_none_or(|at| at <= now));
-            if wanted
-                && may
-                && let Err(error) = self.start(core, slot)
-            {
-                self.start_failed(core, slot, FailedStart::Passing, &error);
-                // What was wanting here will be wanting for the others; each tries again at its time.
-                return;
-            }
-        }
-    }
-
-    fn start(&mut self, core: &mut Core, slot: usize) -> Result<(), Error> {
-        let settings = &self.shared.settings;
-        let Some(member) = core.members.get_mut(slot) else { return Ok(()) };
-        member.not_before = None;
-        let worker: Arc<str> = format!("{}-{}", settings.name, member.slot).into();
-        let offer = Offer {
-            worker: &worker,
-            plan: &self.shared.plan,
-            method: self.method,
-            max_jobs: settings.max_jobs,
-            doorbell: &self.shared.doorbell,
-            registry: self.shared.registry,
-        };
-        let oom_kills_before = oom_kills();
-        let failed = |what: String| move |e: io::Error| Error::new(Kind::System, what).because(e);
-        let (link, capture, launch) =
-            prepare(&offer).map_err(|e| Error::new(Kind::System, format!("start worker {worker}")).because(e))?;
-        let incarnation = next_ticket();
-        let shared = Arc::clone(&self.shared);
-        let then = Box::new(move |started| shared.deliver(News::Started(incarnation, started)));
-        self.origin.start(launch, incarnation, settings.start_timeout, then).map_err(failed(format!("start worker {worker}")))?;
-        let process = Process {
-            incarnation,
-            worker,
-            state: State::Starting { deadline: None },
-            link,
-            capture,
-            child: None,
-            origin: self.origin.clone(),
-            in_flight: std::collections::VecDeque::new(),
-            jobs_done: 0,
-            oom_kills_before,
-            fate: None,
-            refused: None,
-            preloading: None,
-            last_used: 0,
-            spent: false,
-            lookers: 0,
-        };
-        if member.process.is_none() {
-            member.process = Some(process)
-        } else {
-            member.next = Some(process)
-        }
-        Ok(())
     }
 }
 

@@ -2,23 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::active;
 use super::handle::Process;
-use super::running::{Identity, Running};
+use super::start::Start;
 use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Target};
-use crate::start::{
-    Capture, ChildProcess, Failure, FailureKind, Launch, Origin, Plan, Preload, Reply, SingleOffer, StartMethod, check_environment,
-    check_name, current_process, default_start_method, fork_process, installed, kill_minded, mind, next_ticket, prepare_single,
-    put_aside, read_reply, template_for,
-};
-use crate::sys::{Socket, readable_until};
+use crate::start::{Plan, Preload, StartMethod, check_environment, check_name, current_process, default_start_method, installed};
 
 /// How long a new process may take until it has its job, unless chosen otherwise.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -146,7 +139,7 @@ impl<'a, F: Target> ProcessBuilder<'a, F> {
         let refuse = |reason: String| Error::new(Kind::Setting, format!("process {name}: job `{}`: {reason}", F::NAME));
         let arguments = job.encode_caught().map_err(refuse)?;
         let registry = Registry::global().map_err(|e| Error::new(Kind::Registry, "register the targets").because(e.clone()))?;
-        let target = registry.find(F::NAME).map_err(|e| Error::new(Kind::Registry, format!("process {name}")).because(e))?;
+        let target = registry.index_of::<F>().map_err(|e| Error::new(Kind::Registry, format!("process {name}")).because(e))?;
         let chosen = method.map_or_else(default_start_method, |method| Ok(Some(method)))?;
         let start = Start {
             name,
@@ -167,136 +160,10 @@ impl<'a, F: Target> ProcessBuilder<'a, F> {
 }
 
 fn next_name() -> String {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    // Relaxed: only the number counts.
-    format!("process-{}", LAST.fetch_add(1, Ordering::Relaxed) + 1)
-}
-
-/// A start under way.
-struct Start {
-    name: Arc<str>,
-    target: &'static str,
-    index: u32,
-    arguments: Vec<u8>,
-    daemon: bool,
-    streams: [Option<OwnedFd>; 3],
-    plan: Arc<Plan>,
-    registry: &'static Registry,
-    until: Option<Instant>,
-    timeout: Duration,
-    promised: bool,
-}
-
-impl Start {
-    fn run(&self, method: StartMethod, chosen: bool) -> Result<Arc<Running>> {
-        let offer = SingleOffer {
-            name: &self.name,
-            plan: &self.plan,
-            method,
-            daemon: self.daemon,
-            target: self.index,
-            arguments: &self.arguments,
-            streams: &self.streams,
-            registry: self.registry,
-        };
-        let (socket, capture, launch) = prepare_single(&offer).map_err(|e| self.failed(e))?;
-        let child = match method {
-            StartMethod::Fork => fork_process(launch, self.promised).map(ChildProcess::Own).map_err(Failure::passing),
-            StartMethod::Spawn => self.order(&Origin::Spawn, launch),
-            StartMethod::ForkServer => {
-                let template = template_for(&self.plan);
-                let started = self.order(&Origin::Template(Arc::clone(&template)), launch);
-                put_aside(template);
-                started
-            }
-        };
-        match child {
-            Ok(child) => self.see_it_begin(child, method, socket, capture),
-            Err(failure) if failure.kind == FailureKind::HasThreads && !chosen => self.run(StartMethod::Spawn, true),
-            Err(failure) => Err(self.failed(failure.error)),
-        }
-    }
-
-    /// Has the starting thread start it.
-    fn order(&self, origin: &Origin, launch: Launch) -> Result<ChildProcess, Failure> {
-        let (send, receive) = mpsc::sync_channel(1);
-        let then = Box::new(move |started| drop(send.send(started)));
-        let ordered = origin.start(launch, next_ticket(), self.timeout, then);
-        ordered.map_err(|e| Failure::passing(Error::new(Kind::System, "start the starting thread").because(e)))?;
-        receive.recv().unwrap_or_else(|_| Err(Failure::passing(Error::new(Kind::System, "the starting thread has ended"))))
-    }
-
-    /// Waits until the process has its job.
-    fn see_it_begin(
-        &self,
-        child: ChildProcess,
-        method: StartMethod,
-        socket: Socket,
-        capture: Option<Capture>,
-    ) -> Result<Arc<Running>> {
-        let system = |e: std::io::Error| self.failed(Error::new(Kind::System, "watch it").because(e));
-        let pidfd = child.pidfd().try_clone().map_err(system)?;
-        let identity = Identity { name: Arc::clone(&self.name), target: self.target, method, daemon: self.daemon };
-        let running = Arc::new(Running::new(identity, child.pid(), pidfd, socket, capture));
-        active::add(&running);
-        let minded = Arc::clone(&running);
-        let then = Box::new(move |exit| {
-            active::remove(&minded);
-            minded.note_end(exit);
-        });
-        let number = mind(child, then).map_err(|e| {
-            active::remove(&running);
-            system(e)
-        })?;
-        running.is_minded_as(number);
-        match self.hear(&running) {
-            Ok(()) => Ok(running),
-            Err(reason) => {
-                // One that refuses ends by itself, and writes why.
-                running.wait(self.until);
-                kill_minded(number);
-                let how = running.wait(None);
-                let text = reason.unwrap_or_else(|| match how {
-                    Some(how) => format!("it {how} before it had its job; does main() begin with mpm::init()?"),
-                    None => "it ended before it had its job".to_owned(),
-                });
-                let pid = running.pid;
-                Err(Error::new(Kind::System, format!("start process {} (pid {pid}): {text}", self.name))
-                    .with_stderr(running.last_words()))
-            }
-        }
-    }
-
-    /// Hears whether it begins, and why not if it says so.
-    fn hear(&self, running: &Running) -> Result<(), Option<String>> {
-        loop {
-            // Asked first: what it said before its end is there when that is seen.
-            let has_ended = running.pidfd.has_ended();
-            match read_reply(running.socket()) {
-                Ok(Some((Reply::Ready, _))) => return Ok(()),
-                Ok(Some((Reply::Refused(reason) | Reply::HasThreads(reason), _))) => {
-                    return Err(Some(format!("it refused to start: {reason}")));
-                }
-                Ok(Some(_)) => {}
-                Ok(None) if has_ended => return Err(None),
-                Ok(None) => match readable_until(&[running.socket().as_fd(), running.pidfd.as_fd()], self.until) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        return Err(Some(format!(
-                            "it was not ready within {:?}; does main() begin with mpm::init()?",
-                            self.timeout
-                        )));
-                    }
-                    Err(error) => return Err(Some(format!("it cannot be waited for: {error}"))),
-                },
-                Err(_) => return Err(None),
-            }
-        }
-    }
-
-    fn failed(&self, error: Error) -> Error {
-        Error::new(error.kind(), format!("start process {}", self.name)).because(error)
-    }
+    static LAST: Mutex<u64> = Mutex::new(0);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    *last += 1;
+    format!("process-{last}")
 }
 
 impl<F: Target> fmt::Debug for ProcessBuilder<'_, F> {

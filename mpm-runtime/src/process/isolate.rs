@@ -1,7 +1,6 @@
 //! Closures that run in a copy of this process.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,10 +53,14 @@ pub unsafe fn isolate_despite_threads<R: Serialize + DeserializeOwned>(run: impl
 }
 
 fn isolate_with<R: Serialize + DeserializeOwned>(run: impl FnOnce() -> R, promised: bool) -> Result<R> {
-    static LAST: AtomicU64 = AtomicU64::new(0);
+    static LAST: Mutex<u64> = Mutex::new(0);
     let Duties { guard, .. } = installed()?.duties();
-    // Relaxed: only the number counts.
-    let name: Arc<str> = format!("isolate-{}", LAST.fetch_add(1, Ordering::Relaxed) + 1).into();
+    let number = {
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        *last += 1;
+        *last
+    };
+    let name: Arc<str> = format!("isolate-{number}").into();
     let (child, socket, capture) = fork_to_run(&name, promised, |socket| {
         let (mut run, mut result) = (Some(run), Ok(Vec::new()));
         tell_phase(socket, Phase::Running);

@@ -8,6 +8,7 @@ mod builder;
 mod handle;
 mod isolate;
 mod running;
+mod start;
 
 pub use active::active_processes;
 pub use builder::ProcessBuilder;

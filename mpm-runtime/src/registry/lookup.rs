@@ -28,11 +28,6 @@ impl Registry {
         self.targets.get(usize::try_from(index).ok()?).copied()
     }
 
-    /// The place of the target with this name.
-    pub fn find(&self, name: &str) -> Result<u32, UnknownTarget> {
-        self.position(name).ok_or_else(|| UnknownTarget::new(name, &self.targets))
-    }
-
     /// The place of `F`. Only the first call searches, so this is for the one registry of the program.
     pub fn index_of<F: Target>(&'static self) -> Result<u32, UnknownTarget> {
         let index = *F::index().get_or_init(|| self.position(F::NAME));
@@ -42,11 +37,6 @@ impl Registry {
     /// A number that differs, as good as certainly, if the names or signatures differ.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
-    }
-
-    /// All targets, each at its place.
-    pub fn targets(&self) -> &[&'static Registration] {
-        &self.targets
     }
 
     pub(crate) fn build(mut targets: Vec<&'static Registration>) -> Result<Self, DuplicateTarget> {

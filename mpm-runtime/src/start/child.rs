@@ -3,8 +3,8 @@
 //! done already.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 
 use super::current::{Current, ParentProcess, become_current};
 use super::forkserver::{Inheritance, serve_forks};
@@ -13,6 +13,7 @@ use super::method::inherit_start_method;
 use super::parcel::Parcel;
 use super::plan::PreloadJob;
 use super::recipe::{Role, Token, installed};
+use super::single::Single;
 use crate::codec::{NoValue, Panic};
 use crate::error::{Phase, WorkerExit};
 use crate::link::WorkerEnd;
@@ -26,7 +27,7 @@ use crate::sys::{
 const LONGEST_TEXT: usize = 16 * 1024;
 
 /// Runs one job.
-type RunOne = fn(&Registration, &[u8], &dyn Fn(Phase)) -> Result<Vec<u8>, NoValue>;
+pub(super) type RunOne = fn(&Registration, &[u8], &dyn Fn(Phase)) -> Result<Vec<u8>, NoValue>;
 
 /// What a child does, handed in from above: this room names neither the worker's loop nor how a job is run.
 #[derive(Clone, Copy, Debug)]
@@ -63,55 +64,6 @@ pub(super) enum Born {
 enum Task {
     Serve(Setup),
     Single(Single),
-}
-
-/// One job.
-struct Single {
-    socket: Socket,
-    registration: &'static Registration,
-    arguments: Vec<u8>,
-}
-
-/// The exit code of a process whose job panicked: what Rust programs exit with then.
-const PANICKED: i32 = 101;
-
-impl Single {
-    /// Runs the job and tells how it ended; returns the exit code.
-    fn run(self, run_one: RunOne) -> i32 {
-        let tell = |phase: Phase| {
-            tell_phase(&self.socket, phase);
-            fault_point(match phase {
-                Phase::Running => "running",
-                Phase::Encoding => "encoding",
-                _ => "sending",
-            });
-        };
-        tell_end(&self.socket, run_one(self.registration, &self.arguments, &tell))
-    }
-}
-
-/// Tells the parent how far the work of this process has come, which it needs for the report of a death.
-pub(crate) fn tell_phase(socket: &Socket, phase: Phase) {
-    // Nobody may be there to read it.
-    drop(send(socket, &Reply::Reached(phase as u32), &[]));
-}
-
-/// Tells the parent how the work of this process ended; returns its exit code.
-pub(crate) fn tell_end(socket: &Socket, ended: Result<Vec<u8>, NoValue>) -> i32 {
-    let (text, code) = match &ended {
-        Ok(_) => (Ok(Vec::new()), 0),
-        Err(reason) => (postcard::to_stdvec(reason).map_err(io::Error::other), PANICKED),
-    };
-    let told = text.and_then(|text| {
-        let (parcel, memory) = Parcel::pack(ended.as_ref().map_or(&text, |value| value))?;
-        let reply = if ended.is_ok() { Reply::Returned(parcel) } else { Reply::Ended(parcel) };
-        send(socket, &reply, memory.iter().map(AsFd::as_fd).collect::<Vec<_>>().as_slice())
-    });
-    if let Err(error) = told {
-        say(&format!("mpm: the result of this process is lost: {error}"));
-        return WorkerExit::LinkDamaged.code();
-    }
-    code
 }
 
 /// Why a process does not become what it was started for.

@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use super::launch::Launch;
 use super::line::Line;
-use super::process::{ChildProcess, Ending};
+use super::mind::{MINDED, Minded};
+use super::process::ChildProcess;
 use super::recipe::{Role, installed};
 use super::served::{Fork, Reap, Request, Served};
 use super::stderr::Capture;
@@ -52,7 +53,7 @@ pub(crate) enum FailureKind {
 
 pub(crate) type Started = Result<ChildProcess, Failure>;
 
-enum Order {
+pub(super) enum Order {
     Spawn { launch: Launch, then: Then<Started> },
     Fork(Arc<Template>, Fork),
     GiveUp { template: u64, ticket: u64 },
@@ -118,19 +119,6 @@ pub(super) fn adopt_template(template: &Arc<Template>, child: Child, socket: Soc
     post(Order::Adopt { template: Arc::clone(template), child, socket, capture })
 }
 
-/// Waits for the end of a process and reaps it; `then` is called with how it ended. Returns its number for
-/// [`kill_minded`].
-pub(crate) fn mind(child: ChildProcess, then: Then<Exit>) -> io::Result<u64> {
-    let id = next_ticket();
-    post(Order::Mind { id, child, then })?;
-    Ok(id)
-}
-
-/// Kills a minded process and its group, if it has not ended.
-pub(crate) fn kill_minded(id: u64) {
-    drop(post(Order::Kill(id)));
-}
-
 /// Nobody uses this template any more.
 pub(super) fn retire_template(id: u64) {
     drop(post(Order::Retire(id)));
@@ -144,7 +132,7 @@ pub(crate) fn next_ticket() -> u64 {
     *last
 }
 
-fn post(order: Order) -> io::Result<()> {
+pub(super) fn post(order: Order) -> io::Result<()> {
     static STARTER: Mutex<Option<(u32, Arc<Inbox>)>> = Mutex::new(None);
     let mut starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner);
     let pid = std::process::id();
@@ -174,21 +162,12 @@ fn run() -> io::Result<Arc<Inbox>> {
     Ok(inbox)
 }
 
-struct Starter {
+pub(super) struct Starter {
     inbox: Arc<Inbox>,
-    poller: Poller,
-    served: BTreeMap<u64, Served>,
-    minded: BTreeMap<u64, Minded>,
+    pub(super) poller: Poller,
+    pub(super) served: BTreeMap<u64, Served>,
+    pub(super) minded: BTreeMap<u64, Minded>,
 }
-
-/// A process that is nobody's worker.
-struct Minded {
-    child: ChildProcess,
-    then: Then<Exit>,
-}
-
-/// Marks the poller's keys of such processes.
-const MINDED: u64 = 1 << 63;
 
 impl Starter {
     fn run(mut self, thread: &OwnThread) {
@@ -252,49 +231,14 @@ impl Starter {
                     Err(error) => served.is_lost(&format!("the template cannot be watched: {error}")),
                 }
             }
-            Order::Mind { id, child, then } => {
-                let watched = self.poller.watch(&child, id | MINDED);
-                if watched.is_err() {
-                    // Nobody would learn of its end otherwise.
-                    child.kill_group();
-                    child.pidfd().ends_until(None);
-                }
-                self.minded.insert(id, Minded { child, then });
-                self.look_after(id);
-            }
+            Order::Mind { id, child, then } => self.begin_to_mind(id, child, then),
             Order::Kill(id) => self.kill(id),
-            Order::Reaped(id, exit) => {
-                if let Some(minded) = self.minded.get_mut(&id) {
-                    minded.child.reaped(exit);
-                    self.look_after(id);
-                }
-            }
+            Order::Reaped(id, exit) => self.learn(id, exit),
             Order::Retire(id) => {
                 if let Some(served) = self.served.remove(&id) {
                     served.forget(&self.poller);
                 }
             }
-        }
-    }
-
-    /// Reaps a minded process that has ended.
-    fn look_after(&mut self, id: u64) {
-        let Some(minded) = self.minded.get_mut(&id) else { return };
-        match minded.child.reap(move |exit| drop(post(Order::Reaped(id, exit)))) {
-            Ending::Runs => {}
-            Ending::Asked => self.poller.forget(&minded.child),
-            Ending::Done(exit) => {
-                self.poller.forget(&minded.child);
-                if let Some(Minded { then, .. }) = self.minded.remove(&id) {
-                    then(exit);
-                }
-            }
-        }
-    }
-
-    fn kill(&self, id: u64) {
-        if let Some(minded) = self.minded.get(&id) {
-            minded.child.kill_group();
         }
     }
 

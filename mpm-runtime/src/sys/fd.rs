@@ -90,6 +90,13 @@ impl Pipe {
     }
 }
 
+/// Whether an error is this process's own want of descriptors or memory, or that of the system. Nobody else can cause it
+/// by what he sends.
+pub(crate) fn is_own_want(error: &io::Error) -> bool {
+    let descriptors = [Errno::EMFILE, Errno::ENFILE].map(|errno| Some(errno as i32));
+    error.kind() == io::ErrorKind::OutOfMemory || descriptors.contains(&error.raw_os_error())
+}
+
 /// Makes reads and writes on the description behind `fd` return at once.
 pub(crate) fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);

@@ -1,10 +1,43 @@
 //! Whether the kernel has killed for want of memory.
 
 use std::fs;
+use std::sync::{Mutex, PoisonError};
+
+/// How many of the counted kills were found to be ends of workers of this process, whichever pool's.
+static EXPLAINED: Mutex<u64> = Mutex::new(0);
+
+/// The out-of-memory kills up to one moment: all that the kernel has counted, and those whose victims are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OomKills {
+    counted: u64,
+    explained: u64,
+}
+
+/// The kills so far. `None` where the kernel's count cannot be read.
+pub(crate) fn oom_kills() -> Option<OomKills> {
+    let explained = EXPLAINED.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(OomKills { counted: counted()?, explained: *explained })
+}
+
+impl OomKills {
+    /// For a worker that was there at `self` and has ended by a SIGKILL that nobody here sent: whether that was for want of
+    /// memory. If so, it explains one of the kills that were counted since, which then speaks for no other worker.
+    pub(crate) fn explain(self) -> Option<bool> {
+        let mut explained = EXPLAINED.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_victim_left = self.unexplained(OomKills { counted: counted()?, explained: *explained }) > 0;
+        *explained += u64::from(has_victim_left);
+        Some(has_victim_left)
+    }
+
+    /// How many kills were counted between `self` and `now` whose victims are not known.
+    fn unexplained(self, now: Self) -> u64 {
+        now.counted.saturating_sub(self.counted).saturating_sub(now.explained.saturating_sub(self.explained))
+    }
+}
 
 /// How many processes the out-of-memory killer has ended so far, counted in this process's memory cgroup where there
 /// is one, else in the whole system. `None` where neither counter can be read.
-pub(crate) fn oom_kills() -> Option<u64> {
+fn counted() -> Option<u64> {
     own_cgroup().and_then(|path| counter(&format!("/sys/fs/cgroup{path}/memory.events"))).or_else(|| counter("/proc/vmstat"))
 }
 
@@ -17,4 +50,29 @@ fn own_cgroup() -> Option<String> {
 fn counter(file: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")).and_then(|n| n.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kill_that_is_explained_speaks_for_no_other_worker() {
+        let kills = |counted, explained| OomKills { counted, explained };
+        let table = [
+            (kills(0, 0), kills(0, 0), 0),
+            (kills(0, 0), kills(1, 0), 1),
+            (kills(0, 0), kills(1, 1), 0),
+            (kills(7, 3), kills(7, 3), 0),
+            (kills(7, 3), kills(9, 4), 1),
+            (kills(7, 3), kills(9, 5), 0),
+            // One that was counted before is explained only now.
+            (kills(7, 3), kills(7, 4), 0),
+            // The count began anew: the program was moved to another cgroup.
+            (kills(7, 3), kills(1, 3), 0),
+        ];
+        for (before, now, expected) in table {
+            assert_eq!(before.unexplained(now), expected, "{before:?} {now:?}");
+        }
+    }
 }

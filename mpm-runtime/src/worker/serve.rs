@@ -1,6 +1,7 @@
 //! The worker's loop: claim, decode, run, encode, answer.
 
 use std::any::Any;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::panic::{forget_panics, last_panic, note_panics};
@@ -13,7 +14,9 @@ use crate::sys::{fault_point, monotonic_nanos, say};
 
 /// Runs jobs until the parent says stop.
 pub(crate) fn serve(setup: Setup) -> WorkerExit {
-    let Setup { mut link, registry, worker, max_jobs } = setup;
+    let Setup { link, registry, worker, max_jobs } = setup;
+    // It ends with the process. Closing what a job has closed already would abort: std checks that in debug builds.
+    let mut link = ManuallyDrop::new(link);
     note_panics();
     let mut scratch = Vec::new();
     let mut jobs = 0;
@@ -24,7 +27,7 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
             Err(corrupt) => Err(corrupt),
         };
         if let Err(corrupt) = done {
-            say(&format!("mpm: worker {worker} ends: its link is damaged: {corrupt}"));
+            say(&format!("mpm: worker {worker} ends: its link cannot be used any more: {corrupt}"));
             return WorkerExit::LinkDamaged;
         }
         jobs += 1;

@@ -32,6 +32,7 @@ const ROOMS: &[Room] = &[
     room(5, "start", Sees::Lower),
     room(6, "worker", Sees::Lower),
     room(6, "pool", Sees::Lower),
+    room(6, "process", Sees::Lower),
     room(6, "shared", Sees::Lower),
     room(7, "observe", Sees::Lower),
     room(8, "cluster", Sees::Lower),

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use crate::link::layout::{Layout, PAGE};
 use crate::link::{NoRoom, ParentEnd};
-use crate::sys::{Access, Mapping, Memfd};
+use crate::sys::{Access, Mapping, Memfd, Pipe, Socket};
 
 /// A generator whose seed is printed with a failure.
 struct Random(u64);
@@ -151,4 +151,65 @@ fn garbage_is_a_violation_or_a_response_and_never_more() {
     println!("{round} rounds: {violations} violations, {responses} responses, {back} taken back");
     let all_seen = violations > rounds / 20 && responses > rounds / 20 && back > 0;
     assert!(all_seen, "garbage must meet every answer: {violations} violations, {responses} responses, {back} taken back");
+}
+
+/// A link whose worker has answered its one request with `len` bytes in segment 1, and the worker's end of its socket.
+fn answered_in_segment(len: u64) -> (ParentEnd, Socket) {
+    let (mut parent, fds, socket) = ParentEnd::create().unwrap();
+    let memory = worker_memory(&fds);
+    parent.push(0, 1, 1, b"x").unwrap();
+    memory.write(0, &(1u64 | 1 << 32).to_le_bytes());
+    memory.write(PAGE, &[1 << 32, 1, len, 0u64].map(u64::to_le_bytes).concat());
+    memory.write(64, &32u64.to_le_bytes());
+    (parent, socket.into())
+}
+
+/// Announces segment 1 of `capacity` bytes by `fd`.
+fn announce(socket: &Socket, capacity: u64, fd: impl AsFd) {
+    let message = [1, capacity].map(u64::to_le_bytes).concat();
+    socket.send(&message, &[fd.as_fd()]).unwrap();
+}
+
+fn sealed(memfd: &Memfd) -> &Memfd {
+    memfd.seal(true).unwrap();
+    memfd
+}
+
+/// What a worker sends that has answered, by its socket and about a segment of a page that has no seals yet.
+type Sent = fn(&Socket, &Memfd);
+
+/// What the parent makes of it, for a response of `len` bytes.
+fn made_of(len: u64, sent: Sent) -> Result<Vec<u8>, String> {
+    let (mut parent, socket) = answered_in_segment(len);
+    sent(&socket, &Memfd::reserved(c"garbage", PAGE).unwrap());
+    let (_, payload) = parent.next_response().map_err(|violation| violation.0)?.unwrap();
+    Ok(payload.expect("this process wants for nothing"))
+}
+
+#[test]
+fn a_large_response_whose_segment_is_garbage_is_a_violation() {
+    const CAPACITY: u64 = PAGE as u64;
+    let table: [(&str, Sent); 13] = [
+        ("nothing", |_, _| {}),
+        ("a message without a descriptor", |socket, _| socket.send(&[1; 16], &[]).unwrap()),
+        ("a message with two", |socket, memfd| socket.send(&[1; 16], &[memfd.as_fd(), memfd.as_fd()]).unwrap()),
+        ("a short message", |socket, memfd| socket.send(&[1; 15], &[memfd.as_fd()]).unwrap()),
+        ("a long message", |socket, memfd| socket.send(&[1; 17], &[memfd.as_fd()]).unwrap()),
+        ("another number", |socket, memfd| socket.send(&[2; 16], &[memfd.as_fd()]).unwrap()),
+        ("a pipe", |socket, _| announce(socket, CAPACITY, Pipe::new().unwrap().read)),
+        ("no seals", |socket, memfd| announce(socket, CAPACITY, memfd)),
+        ("no pages", |socket, _| announce(socket, CAPACITY, sealed(&Memfd::sparse(c"garbage", PAGE).unwrap()))),
+        ("less than announced", |socket, memfd| announce(socket, CAPACITY + 1, sealed(memfd))),
+        ("less than the response", |socket, memfd| announce(socket, 99, sealed(memfd))),
+        ("a capacity of nothing", |socket, memfd| announce(socket, 0, sealed(memfd))),
+        ("a capacity beyond all", |socket, memfd| announce(socket, u64::MAX, sealed(memfd))),
+    ];
+    for (what, sent) in table {
+        let violation = made_of(100, sent).expect_err(what);
+        assert!(violation.starts_with("its large response cannot be read: "), "{what}: {violation}");
+    }
+    let (mut parent, socket) = answered_in_segment(100);
+    drop(socket);
+    assert!(parent.next_response().is_err(), "a closed socket");
+    assert_eq!(made_of(100, |socket, memfd| announce(socket, CAPACITY, sealed(memfd))), Ok(vec![0; 100]));
 }

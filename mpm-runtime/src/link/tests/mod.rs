@@ -1,4 +1,4 @@
-//! Tests of the link: models that loom runs in every order, and a parent's end fed with garbage.
+//! Tests of the link: models that loom runs, and a parent's end fed with garbage.
 
 #[cfg(not(loom))]
 mod garbage;

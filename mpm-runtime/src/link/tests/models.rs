@@ -1,5 +1,6 @@
-//! The claim word, the bells and the response ring under loom: every interleaving and every stale read that the memory
-//! model allows, over a heap in place of shared mappings.
+//! The claim word, the bells and the response ring under loom, over a heap in place of shared mappings: every interleaving
+//! of the threads, and every stale read that loom knows. It does not know all that the memory model allows: no load is let
+//! see a store that comes later. The model of a full ring alone is bounded, to three preemptions.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p mpm-runtime --release --lib loom`.
 
@@ -244,6 +245,7 @@ fn loom_a_sleeping_parent_never_misses_a_response() {
 
 #[test]
 fn loom_a_full_ring_makes_the_worker_wait_and_loses_nothing() {
+    // Without a bound it holds too, but takes minutes.
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {

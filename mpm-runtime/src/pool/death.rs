@@ -1,0 +1,88 @@
+//! The death of a pool's process: which job dies with it, and what its report says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cell::{Facts, Raw};
+use super::member::{Fate, InFlight, Outcome, Process};
+use crate::error::{Cancelled, Death, DidRun, JobError, Phase};
+use crate::link::TakenBack;
+use crate::start::how;
+use crate::sys::{Exit, monotonic_nanos};
+
+impl Process {
+    /// After its death, with its responses drained: the outcomes of the jobs that die with it. What remains in
+    /// `in_flight`, with the payloads returned, was never started.
+    pub(super) fn dies(&mut self, exit: Exit, stderr: &[String], outcomes: &mut Vec<Outcome>) -> Vec<TakenBack> {
+        let damaged = matches!(self.fate, Some(Fate::Damaged(_)));
+        let checked = if damaged { None } else { self.unstarted() };
+        let (running, payloads) = checked.unwrap_or((self.in_flight.len(), Vec::new()));
+        // Asked of a worker without a job as well: its end may explain a kill.
+        let out_of_memory = self.out_of_memory(exit);
+        for _ in 0..running {
+            let Some(job) = self.in_flight.pop_front() else { break };
+            let outcome = self.outcome_of_death(&job, exit, out_of_memory, stderr);
+            outcomes.push(outcome);
+        }
+        payloads
+    }
+
+    /// How many jobs had been claimed (0 or 1), and the payloads of the rest; `None` if the link is damaged.
+    fn unstarted(&mut self) -> Option<(usize, Vec<TakenBack>)> {
+        let taken = self.link.was_running().and_then(|running| Ok((running, self.link.take_back(u32::from(running))?)));
+        match taken {
+            Ok((running, payloads)) => Some((usize::from(running), payloads)),
+            Err(violation) => {
+                self.fate = Some(Fate::Damaged(violation.to_string()));
+                None
+            }
+        }
+    }
+
+    fn outcome_of_death(&self, job: &InFlight, exit: Exit, out_of_memory: Option<bool>, stderr: &[String]) -> Outcome {
+        let cell = &job.cell;
+        let facts = self.facts(None);
+        if let Some(Fate::Ended(reason)) = self.fate {
+            let error = JobError::Cancelled(Cancelled { job: cell.id, target: cell.target, reason });
+            return Outcome { cell: Arc::clone(cell), raw: Raw::Failed(error), facts };
+        }
+        let (phase, started) = self.link.last_words();
+        let ended_by_pool = match &self.fate {
+            Some(Fate::Damaged(what)) => Some(format!("its link was damaged: {what}")),
+            // Unless it was dying already when the pool came.
+            Some(Fate::Unready(what)) if exit.signal() == Some(9) && out_of_memory != Some(true) => Some(format!("it {what}")),
+            _ => None,
+        };
+        // What a damaged worker wrote down is not believed: the job may have run.
+        let is_damaged = matches!(self.fate, Some(Fate::Damaged(_)));
+        let phase = if is_damaged { Phase::Running } else { Phase::from_u32(phase) };
+        let elapsed = Duration::from_nanos(monotonic_nanos().saturating_sub(started)).min(cell.submitted.elapsed());
+        let death = Death {
+            worker: self.worker.to_string(),
+            pid: self.pid(),
+            how: how(exit),
+            out_of_memory,
+            phase,
+            did_run: if is_damaged { DidRun::Maybe } else { phase.did_run() },
+            target: cell.target,
+            job: cell.id,
+            attempt: 1,
+            elapsed,
+            max_rss: exit.max_rss,
+            stderr: stderr.to_vec(),
+            ended_by_pool,
+        };
+        let facts = Facts { ran: Some(elapsed), ..facts };
+        Outcome { cell: Arc::clone(cell), raw: Raw::Failed(JobError::Died(Box::new(death))), facts }
+    }
+
+    /// Whether the kernel's out-of-memory killer was it: a SIGKILL that the pool did not send, while the kernel counted
+    /// one more such kill, and no other worker was its victim. To be asked once.
+    fn out_of_memory(&self, exit: Exit) -> Option<bool> {
+        // An unready one may have been dying already.
+        if exit.signal() != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_))) {
+            return Some(false);
+        }
+        self.oom_kills_before?.explain()
+    }
+}
