@@ -169,6 +169,20 @@ impl Builder {
         self.build_with(false)
     }
 
+    /// As [`build`](Self::build), but forks this process even if it has other threads, where the start method is
+    /// [`Fork`](StartMethod::Fork).
+    ///
+    /// # Safety
+    /// As for [`isolate_despite_threads`](crate::isolate_despite_threads): the jobs of the pool, and everything that runs in its workers, must
+    /// not depend on what other threads of this process may have left half done or locked.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), but for the threads.
+    #[expect(unsafe_code, reason = "the caller promises what cannot be checked")]
+    pub unsafe fn build_despite_threads(self) -> Result<Pool> {
+        self.build_with(true)
+    }
+
     fn build_with(self, promised: bool) -> Result<Pool> {
         let Self { mut settings, env, cwd, preload, start } = self;
         check(&settings, &env)?;
