@@ -90,6 +90,11 @@ impl Line {
         self.child.pidfd().has_ended()
     }
 
+    /// The preload job that it runs.
+    pub(super) fn preload_job<'a>(&self, plan: &'a Plan) -> Option<&'a str> {
+        plan.preload_name(self.preloading?)
+    }
+
     /// Reads one reply; whether there was one.
     pub(super) fn hear_reply(&mut self, plan: &Plan) -> io::Result<bool> {
         let Some((reply, _)) = read_reply(&self.socket)? else { return Ok(false) };
@@ -97,6 +102,7 @@ impl Line {
             Reply::Ready => self.serving = true,
             Reply::Preloading(index) => self.preloading = Some(index),
             Reply::Preloaded(index, result) => {
+                self.preloading = None;
                 if let Err(reason) = plan.check_preload(index, result) {
                     self.refused = Some((reason, FailureKind::Lasting));
                     self.child.kill_group();

@@ -86,6 +86,11 @@ impl Plan {
         self.preload.jobs.is_empty()
     }
 
+    /// The name of preload job number `index`.
+    pub(crate) fn preload_name(&self, index: u32) -> Option<&str> {
+        self.preload.jobs.get(usize::try_from(index).ok()?).map(|job| job.name.as_str())
+    }
+
     /// The check of the result of preload job number `index`.
     pub(crate) fn check_preload(&self, index: u32, result: Vec<u8>) -> std::result::Result<(), String> {
         let index = usize::try_from(index).unwrap_or(usize::MAX);

@@ -186,18 +186,23 @@ impl Served {
         line.forget(poller);
         let stderr = line.capture.finish();
         let pid = line.child.pid();
-        let (reason, kind) = line.refused.take().unwrap_or_else(|| {
-            let when = if line.serving { "" } else { " before it was ready; does main() begin with mpm::init()?" };
+        let (mut reason, mut kind) = line.refused.take().unwrap_or_else(|| {
+            let when = match line.preload_job(&self.plan) {
+                _ if line.serving => String::new(),
+                Some(job) => format!(" while it ran preload job `{job}`"),
+                None if self.is_copy => " before it was ready".to_owned(),
+                None => " before it was ready; does main() begin with mpm::init()?".to_owned(),
+            };
             (format!("the template (pid {pid}) {}{when}", how(exit)), FailureKind::Passing)
         });
-        let reason = Error::new(Kind::System, reason).with_stderr(stderr).to_string();
-        let kind = if self.is_copy && kind == FailureKind::Passing { FailureKind::Lasting } else { kind };
-        if self.is_copy {
-            let text =
-                format!("{reason}; it was a copy of this process at the moment when the pool was built, and cannot be made anew");
-            self.dead = Some(text.into());
+        if self.is_copy && kind == FailureKind::Passing {
+            reason.push_str("; it was a copy of this process at the moment when the pool was built, and cannot be made anew");
+            kind = FailureKind::Lasting;
         }
-        let reason = self.dead.as_deref().unwrap_or(&reason).to_owned();
+        let reason = Error::new(Kind::System, reason).with_stderr(stderr).to_string();
+        if self.is_copy {
+            self.dead = Some(reason.as_str().into());
+        }
         self.running.store(false, Ordering::Relaxed);
         self.fail_all(&reason, kind);
         self.line = None;
@@ -245,10 +250,10 @@ impl Served {
         let Some((_, limit)) = self.overdue().filter(|(until, _)| *until <= now) else { return };
         let Some(line) = &mut self.line else { return };
         let pid = line.child.pid();
-        let job = line.preloading.and_then(|index| self.plan.preload.jobs.get(usize::try_from(index).ok()?));
+        let job = line.preload_job(&self.plan);
         let (what, kind) = match job {
             _ if line.serving => (format!("forked no worker within {limit:?}"), FailureKind::Passing),
-            Some(job) => (format!("was not ready within {limit:?}: it runs preload job `{}`", job.name), FailureKind::Lasting),
+            Some(job) => (format!("was not ready within {limit:?}: it runs preload job `{job}`"), FailureKind::Lasting),
             None => (format!("was not ready within {limit:?}; does main() begin with mpm::init()?"), FailureKind::Passing),
         };
         line.refused = Some((format!("the template (pid {pid}) {what}"), kind));
