@@ -259,7 +259,10 @@ impl Refusal {
     }
 
     pub(super) fn end(self) -> ! {
-        say(&format!("mpm: worker not started: {}", self.reason));
+        // With threads, the parent has been told, and goes another way where nobody has chosen this one.
+        if !matches!(self.reply, Some(Reply::HasThreads(_))) {
+            say(&format!("mpm: worker not started: {}", self.reason));
+        }
         exit_now(self.exit.code())
     }
 }
