@@ -7,7 +7,9 @@
 //! ```
 
 use std::error::Error;
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -147,5 +149,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     creator.wait()?;
     println!("{} numbers", doubler.wait()?);
     // ANCHOR_END: pipes
+
+    // ANCHOR: duplex
+    let (mut here, there) = UnixStream::pair()?;
+    let doubler = Process::builder(double::job()).stdin(there.try_clone()?).stdout(there).start()?;
+    here.write_all(b"21\n")?;
+    let mut answer = String::new();
+    io::BufReader::new(&here).read_line(&mut answer)?;
+    println!("the answer is {:?}", answer.trim());
+    here.shutdown(Shutdown::Write)?; // now its input is at its end
+    doubler.wait()?;
+    // ANCHOR_END: duplex
     Ok(())
 }

@@ -113,8 +113,8 @@ impl Builder {
     /// thread that ends with it. What it leaves in statics, all workers have, and share its memory until one of them writes
     /// there. With [`Spawn`](StartMethod::Spawn) it runs in each worker before that takes jobs.
     ///
-    /// A job that panics, fails, takes longer than [`start_timeout`](Self::start_timeout) or leaves threads running makes the
-    /// pool fail with that reason.
+    /// A job that panics, fails or takes longer than [`start_timeout`](Self::start_timeout) makes the pool fail with that
+    /// reason; so does one that leaves threads running in a template.
     ///
     /// ```
     /// use std::sync::OnceLock;
@@ -163,8 +163,9 @@ impl Builder {
     /// jobs fail with the reason.
     ///
     /// # Errors
-    /// When a setting cannot be used, when [`mpm::init`](crate::init) has not run, when two targets have one name, or
-    /// when the system has no thread or descriptor left. No process has been started then.
+    /// When a setting cannot be used, when [`mpm::init`](crate::init) has not run, when two targets have one name, when this
+    /// process shall be forked and has other threads, or when the system has no thread or descriptor left. No process has been
+    /// started then.
     pub fn build(self) -> Result<Pool> {
         self.build_with(false)
     }
