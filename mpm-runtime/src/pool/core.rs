@@ -48,6 +48,8 @@ pub(super) struct Core {
     pub(super) outcomes: Vec<Outcome>,
     /// The queue has got shorter since somebody was told.
     pub(super) freed: bool,
+    /// How many threads wait for room in the queue.
+    pub(super) blocked: usize,
 }
 
 /// How the pool is ending. Each request to end can only hurry it.
@@ -79,6 +81,7 @@ impl Core {
             ended: false,
             outcomes: Vec::new(),
             freed: false,
+            blocked: 0,
         }
     }
 
