@@ -98,7 +98,8 @@ impl Builder {
         self
     }
 
-    /// After so many jobs a worker is replaced by a fresh one; 0 for never. The next one is started while the last job runs.
+    /// After so many jobs a worker is replaced by a fresh one; 0 for never. The next one is started while the last job runs, and in a
+    /// pool with one job a worker already before that, where jobs wait.
     ///
     /// `max_jobs(1)` is a process for each job: nothing of one job is left for the next.
     pub fn max_jobs(mut self, jobs: u64) -> Self {

@@ -16,7 +16,7 @@ use super::member::{Fate, Process, State};
 use super::policy::FailedStart;
 use super::shared::{News, Shared};
 use crate::error::{Error, Kind, WorkerExit};
-use crate::start::{self, Origin, Reply, StartMethod, flush_stderr, how, put_aside, read_reply};
+use crate::start::{self, Origin, Reply, StartMethod, Together, flush_stderr, how, put_aside, read_reply};
 use crate::sys::{OwnThread, Poller};
 
 /// A worker that dies within this time after it was ready, without a job, may be one of many that will.
@@ -100,6 +100,7 @@ impl Supervisor {
 
     fn turn(&mut self, core: &mut Core, ready: &[u64]) -> (bool, Option<Instant>) {
         self.failed_now = false;
+        let _together = Together::begin();
         if ready.contains(&DOORBELL) {
             self.shared.doorbell.clear();
         }

@@ -21,7 +21,7 @@ use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
     Alone, Pidfd, Socket, Title, adopt_stderr, alone, exit_now, fault_point, fill_standard_streams, flush_output, fork,
-    ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, watch_children,
+    has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, watch_children,
 };
 
 /// What a template has when it serves.
@@ -56,6 +56,8 @@ impl Inheritance {
         flush_output();
         reset_signals();
         fill_standard_streams();
+        // What each worker would look up for itself.
+        has_several_cpus();
         Ok(Self { parent, title: Title::find(), ignores_children: watch_children() })
     }
 }

@@ -140,7 +140,12 @@ pub(super) fn send(socket: &Socket, message: &impl Serialize, fds: &[BorrowedFd<
 
 /// Receives one message; with `now`, one that is not there yet is an error.
 pub(super) fn receive<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Vec<OwnedFd>)> {
-    let mut buffer = vec![0; LONGEST];
+    // A buffer of the right length: what a template and its copies touch, each of them has to copy after the next fork.
+    let len = socket.next_len(now)?;
+    if len > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a control message is longer than any of ours"));
+    }
+    let mut buffer = vec![0; len];
     let (n, fds) = socket.receive(&mut buffer, now)?;
     let unreadable = |e| io::Error::new(io::ErrorKind::InvalidData, e);
     let message = postcard::from_bytes(buffer.get(..n).unwrap_or_default()).map_err(unreadable)?;

@@ -33,7 +33,7 @@ pub(crate) use plan::{CheckPreload, Plan, Preload, PreloadJob, check_environment
 pub(crate) use process::{ChildProcess, Ending, how};
 pub(crate) use recipe::{Recipe, install_recipe, installed, token_in_arguments};
 pub(crate) use single::{tell_end, tell_phase};
-pub(crate) use starter::{Failure, FailureKind, Origin, Started, next_ticket};
+pub(crate) use starter::{Failure, FailureKind, Origin, Started, Together, next_ticket};
 pub(crate) use stderr::{Capture, flush_stderr};
 pub(crate) use template::{fork_template, put_aside, template_for};
 

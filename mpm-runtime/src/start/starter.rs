@@ -12,8 +12,10 @@
 //!
 //! Orders to one template are answered in their order, so what was sent waits in a row.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -132,23 +134,56 @@ pub(crate) fn next_ticket() -> u64 {
     *last
 }
 
+thread_local! {
+    /// Whether this thread holds its orders together, and has given some.
+    static HELD: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Orders of the calling thread wake the starting thread once, when this is dropped, and not each by itself.
+#[derive(Debug)]
+pub(crate) struct Together(PhantomData<*const ()>);
+
+impl Together {
+    pub(crate) fn begin() -> Self {
+        HELD.set(Some(false));
+        Self(PhantomData)
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        if HELD.replace(None) == Some(true)
+            && let Ok(inbox) = inbox()
+        {
+            inbox.bell.ring();
+        }
+    }
+}
+
 pub(super) fn post(order: Order) -> io::Result<()> {
+    let inbox = inbox()?;
+    inbox.orders.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
+    match HELD.get() {
+        Some(_) => HELD.set(Some(true)),
+        None => inbox.bell.ring(),
+    }
+    Ok(())
+}
+
+/// The starting thread's, which is started if it is not there.
+fn inbox() -> io::Result<Arc<Inbox>> {
     static STARTER: Mutex<Option<(u32, Arc<Inbox>)>> = Mutex::new(None);
     let mut starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner);
     let pid = std::process::id();
-    let inbox = match &*starter {
-        Some((owner, inbox)) if *owner == pid => Arc::clone(inbox),
+    match &*starter {
+        Some((owner, inbox)) if *owner == pid => Ok(Arc::clone(inbox)),
         // None yet, or none here: a copy of the process made by fork(2) does not have the thread.
         _ => {
             let inbox = run()?;
             *starter = Some((pid, Arc::clone(&inbox)));
-            inbox
+            Ok(inbox)
         }
-    };
-    drop(starter);
-    inbox.orders.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
-    inbox.bell.ring();
-    Ok(())
+    }
 }
 
 fn run() -> io::Result<Arc<Inbox>> {

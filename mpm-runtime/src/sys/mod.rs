@@ -30,7 +30,7 @@ pub(crate) use clock::monotonic_nanos;
 pub(crate) use copy::{
     adopt_stderr, adopt_streams, fill_standard_streams, flush_output, fork, lead_session, leave_the_original, reset_signals,
 };
-pub(crate) use cpu::usable_cpus;
+pub(crate) use cpu::{has_several_cpus, usable_cpus};
 pub(crate) use exe::executable_identity;
 pub(crate) use fault::fault_point;
 pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, is_own_want, read_available, say, set_nonblocking, write_all};

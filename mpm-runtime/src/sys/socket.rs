@@ -61,6 +61,24 @@ impl Socket {
         }
     }
 
+    /// How long the next message is, which stays where it is; waits for one unless `now`. 0 when the other end is gone.
+    pub(crate) fn next_len(&self, now: bool) -> io::Result<usize> {
+        let flags = libc::MSG_PEEK | libc::MSG_TRUNC | if now { libc::MSG_DONTWAIT } else { 0 };
+        loop {
+            // SAFETY: no byte is asked for, so nothing is written to the null pointer; with MSG_TRUNC the length is that of the
+            // message all the same (recv(2)).
+            let n = unsafe { libc::recv(self.0.as_fd().as_raw_fd(), std::ptr::null_mut(), 0, flags) };
+            match usize::try_from(n) {
+                Ok(n) => return Ok(n),
+                Err(_) => match Errno::last() {
+                    // As in `receive`.
+                    Errno::EINTR | Errno::ECONNRESET => {}
+                    error => return Err(error.into()),
+                },
+            }
+        }
+    }
+
     /// Receives one message into `into`; waits for it unless `now`. `UnexpectedEof` when the other end is gone.
     pub(crate) fn receive(&self, into: &mut [u8], now: bool) -> io::Result<(usize, Vec<OwnedFd>)> {
         // Words, so that the kernel's headers are aligned in them.
@@ -164,6 +182,7 @@ mod tests {
     fn descriptors_come_with_their_message() {
         let (socket, read) = three_on_their_way();
         let mut bytes = [0; 16];
+        assert_eq!(socket.next_len(true).unwrap(), 5);
         let (n, fds) = socket.receive(&mut bytes, true).unwrap();
         assert_eq!((&bytes[..n], fds.len()), (&b"three"[..], 3));
         assert_eq!(read_available(&read, &mut bytes), None, "the pipe can still be written to");
@@ -193,7 +212,9 @@ mod tests {
         sendmsg::<()>(other.as_fd().as_raw_fd(), &[IoSlice::new(b"sent")], &[], MsgFlags::empty(), None).unwrap();
         drop(other);
         let mut bytes = [0; 16];
+        assert_eq!(socket.next_len(true).unwrap(), 4);
         assert_eq!(socket.receive(&mut bytes, true).unwrap().0, 4);
+        assert_eq!(socket.next_len(true).unwrap(), 0);
         assert_eq!(socket.receive(&mut bytes, true).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -18,7 +18,7 @@ use super::signal::block_all_signals;
 static AWAKE: RwLock<()> = RwLock::new(());
 
 /// mpm's own threads, but for those that just now run code of the user's.
-static OURS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+static OURS: Mutex<Ours> = Mutex::new(Ours { threads: Vec::new(), awaited: 0 });
 /// Such a thread has come back.
 static BACK: Condvar = Condvar::new();
 
@@ -34,12 +34,19 @@ const EXITING: u64 = 4;
 /// How many threads of mpm's are being started and cannot be told from others yet.
 static NEWBORN: Mutex<usize> = Mutex::new(0);
 
+#[derive(Debug)]
+struct Ours {
+    threads: Vec<Pid>,
+    /// How many threads wait for one to come back.
+    awaited: usize,
+}
+
 /// A thread of mpm's that is being started.
 struct Newborn(());
 
 /// The calling thread is one of mpm's own, for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct OwnThread(());
+pub(crate) struct OwnThread(Pid);
 
 /// One of mpm's threads is doing something; no copy of this process is made meanwhile.
 #[derive(Debug)]
@@ -55,9 +62,10 @@ impl OwnThread {
         let newborn = Newborn::announce();
         let run = move || {
             block_all_signals();
-            register(true);
+            let me = gettid();
+            register(me, true);
             drop(newborn);
-            body(Self(()));
+            body(Self(me));
         };
         thread::Builder::new().name(name.to_owned()).spawn(run)
     }
@@ -69,11 +77,10 @@ impl OwnThread {
     }
 
     /// Runs what may call code of the user's, which may do anything. Not to be called while [`Awake`] is held.
-    #[expect(clippy::unused_self, reason = "only a thread of mpm's has one to call it on")]
     pub(crate) fn lend<T>(&self, run: impl FnOnce() -> T) -> T {
-        register(false);
+        register(self.0, false);
         let result = run();
-        register(true);
+        register(self.0, true);
         result
     }
 }
@@ -93,17 +100,18 @@ impl Drop for Newborn {
 
 impl Drop for OwnThread {
     fn drop(&mut self) {
-        register(false);
+        register(self.0, false);
     }
 }
 
-fn register(ours: bool) {
-    let me = gettid();
+fn register(me: Pid, ours: bool) {
     let mut known = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-    known.retain(|thread| *thread != me);
+    known.threads.retain(|thread| *thread != me);
     if ours {
-        known.push(me);
-        BACK.notify_all();
+        known.threads.push(me);
+        if known.awaited > 0 {
+            BACK.notify_all();
+        }
     }
 }
 
@@ -124,8 +132,9 @@ pub(crate) fn alone(parked_main: bool) -> io::Result<Alone> {
         drop(alone);
         let newborn = *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) > 0;
         if Instant::now() < until && (newborn || strangers.iter().all(|name| name.starts_with(PREFIX))) {
-            let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(BACK.wait_timeout(ours, AGAIN));
+            let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+            ours.awaited += 1;
+            BACK.wait_timeout(ours, AGAIN).unwrap_or_else(PoisonError::into_inner).0.awaited -= 1;
             continue;
         }
         let (count, s) = (strangers.len(), if strangers.len() == 1 { "" } else { "s" });
@@ -144,7 +153,7 @@ impl Alone {
 
     /// In the copy: mpm's threads are not there, and that they were is forgotten.
     pub(super) fn in_copy(self) {
-        OURS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *OURS.lock().unwrap_or_else(PoisonError::into_inner) = Ours { threads: Vec::new(), awaited: 0 };
         *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) = 0;
         drop(self.0);
     }
@@ -154,7 +163,7 @@ impl Alone {
 fn strangers(parked_main: bool) -> io::Result<Vec<String>> {
     let (me, main) = (gettid(), getpid());
     let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_stranger = |thread: Pid| thread != me && !(parked_main && thread == main) && !ours.contains(&thread);
+    let is_stranger = |thread: Pid| thread != me && !(parked_main && thread == main) && !ours.threads.contains(&thread);
     let cannot =
         |e: io::Error| io::Error::new(e.kind(), format!("whether there are other threads cannot be told: /proc/self/task: {e}"));
     let mut found = Vec::new();
