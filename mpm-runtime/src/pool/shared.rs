@@ -36,8 +36,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Default for Settings {
     fn default() -> Self {
-        let (name, workers, grace) = ("mpm".to_owned(), usable_cpus(), Duration::from_secs(2));
-        Self { name, workers, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
+        let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
+        Self { name, workers: 1, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
     }
 }
 

@@ -44,6 +44,14 @@ impl From<OwnedFd> for Private {
     }
 }
 
+impl From<Private> for OwnedFd {
+    /// From here on copies of this process have it too.
+    fn from(Private { _listed: listed, fd }: Private) -> Self {
+        drop(listed);
+        fd
+    }
+}
+
 impl AsFd for Private {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -125,12 +125,13 @@ pub(crate) fn alone(parked_main: bool) -> io::Result<Alone> {
     let until = Instant::now() + PATIENCE;
     loop {
         let alone = Alone::promised();
+        // Asked before the look: one that does not count here any more is known there.
+        let newborn = *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) > 0;
         let mut strangers = strangers(parked_main)?;
         if strangers.is_empty() {
             return Ok(alone);
         }
         drop(alone);
-        let newborn = *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) > 0;
         if Instant::now() < until && (newborn || strangers.iter().all(|name| name.starts_with(PREFIX))) {
             let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
             ours.awaited += 1;
