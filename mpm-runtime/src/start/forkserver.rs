@@ -21,7 +21,7 @@ use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
     Alone, Pidfd, Socket, Title, adopt_stderr, alone, exit_now, fault_point, fill_standard_streams, flush_output, fork,
-    ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, watch_children,
+    ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, wake_at_parent_death, watch_children,
 };
 
 /// What a template has when it serves.
@@ -56,6 +56,7 @@ impl Inheritance {
         flush_output();
         reset_signals();
         fill_standard_streams();
+        wake_at_parent_death();
         Ok(Self { parent, title: Title::find(), ignores_children: watch_children() })
     }
 }
