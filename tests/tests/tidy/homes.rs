@@ -14,11 +14,13 @@ const MODELS: &str = "mpm-runtime/src/link/tests/models.rs";
 /// The homes of `unsafe` outside `sys/`: raw copies of the ring, and tests that scribble or signal.
 const UNSAFE_FILES: &[&str] = &[
     "mpm-runtime/src/link/memory.rs",
+    "mpm-runtime/src/pool/builder.rs",
     "mpm-runtime/src/process/builder.rs",
     "mpm-runtime/src/process/isolate.rs",
     "tests/src/process.rs",
     "tests/src/system.rs",
     "tests/tests/garbage.rs",
+    "tests/tests/start/pools.rs",
 ];
 
 /// Atomics come through one door, so that loom can stand behind it.
