@@ -61,6 +61,7 @@ impl Supervisor {
             Ok(Err(error)) => Some(format!("its supervisor cannot wait for events: {error}").into()),
             Err(_) => Some("its supervisor panicked; this is a bug in mpm".into()),
         };
+        let awake = thread.awake();
         if let Origin::Template(template) = std::mem::replace(&mut self.origin, Origin::Spawn) {
             put_aside(template);
         }
@@ -72,8 +73,10 @@ impl Supervisor {
             }
             core.ended = true;
         });
+        drop(self);
+        drop(awake);
         thread.lend(|| shared.tell(changes));
-        flush_stderr();
+        flush_stderr(thread);
     }
 
     fn turns(&mut self, thread: &OwnThread) -> io::Result<()> {

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::registry::Registry;
 use crate::start::{
     Capture, ChildProcess, Failure, FailureKind, Launch, Origin, Plan, Reply, SingleOffer, StartMethod, fork_process, kill_minded,
-    mind, next_ticket, prepare_single, put_aside, read_reply, template_for,
+    let_go, mind, next_ticket, prepare_single, put_aside, read_reply, template_for,
 };
 use crate::sys::{Socket, readable_until};
 
@@ -115,7 +115,7 @@ impl Start {
             // Asked first: what it said before its end is there when that is seen.
             let has_ended = running.pidfd.has_ended();
             match read_reply(running.socket()) {
-                Ok(Some((Reply::Ready, _))) => return Ok(()),
+                Ok(Some((Reply::Ready, _))) => return let_go(running.socket()).map_err(|_| None),
                 Ok(Some((Reply::Refused(reason) | Reply::HasThreads(reason), _))) => {
                     return Err(Some(format!("it refused to start: {reason}")));
                 }

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 
 use super::current::{Current, ParentProcess, become_current};
 use super::forkserver::{Inheritance, serve_forks};
-use super::handshake::{Duty, Hello, HelloFds, PROTOCOL, Reply, send};
+use super::handshake::{Duty, Go, Hello, HelloFds, PROTOCOL, Reply, receive, send};
 use super::method::inherit_start_method;
 use super::parcel::Parcel;
 use super::plan::PreloadJob;
@@ -116,11 +116,9 @@ fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
     let (hello, fds) = Hello::receive(&socket).map_err(Refusal::no_handshake)?;
     let HelloFds { lifeline, parent, link, streams, mut beside } = fds;
     let second_tie = match born {
-        Born::OfParent => arm_parent_death_signal(hello.parent),
+        Born::OfParent | Born::AsCopy => arm_parent_death_signal(hello.parent),
         // Its parent by number is the template, whose end shall not be its own.
         Born::OfTemplate(_) => true,
-        // The thread that forked it may end at once.
-        Born::AsCopy => false,
     };
     tie(lifeline, second_tie)?.into_iter().for_each(Armed::for_good);
     fault_point("greeted");
@@ -161,6 +159,10 @@ fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
     });
     send(&socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
     fault_point("ready");
+    if let Task::Single(_) = &task {
+        // Its start may have failed for its parent meanwhile: then its job is not to run. A pool does not give its worker any.
+        let (Go::Run, _) = receive(&socket, false).map_err(Refusal::not_heard)?;
+    }
     Ok(task)
 }
 

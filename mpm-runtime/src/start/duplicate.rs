@@ -12,8 +12,8 @@ use super::recipe::installed;
 use super::stderr::{Capture, capture_stderr};
 use crate::error::{Error, Kind, Result, WorkerExit};
 use crate::sys::{
-    Alone, Child, Pidfd, Socket, adopt_stderr, alone, arm_lifeline, exit_now, flush_output, fork, leave_the_original, rename,
-    set_environment,
+    Alone, Child, Pidfd, Socket, adopt_stderr, alone, arm_lifeline, arm_parent_death_signal, exit_now, flush_output, fork,
+    leave_the_original, rename, set_environment,
 };
 
 fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
@@ -96,6 +96,8 @@ pub(crate) fn fork_to_run(name: &str, promised: bool, work: impl FnOnce(&Socket)
     let original = (current_process().name().to_owned(), std::process::id());
     let child = fork_this_process(promised, stderr, || {
         inherited.tied(|pidfd| {
+            // A closure may close the lifeline.
+            arm_parent_death_signal(original.1);
             rename(name);
             become_current(Current {
                 name: name.to_owned(),

@@ -21,7 +21,8 @@ use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
     Alone, Pidfd, Socket, Title, adopt_stderr, alone, exit_now, fault_point, fill_standard_streams, flush_output, fork,
-    has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, watch_children,
+    has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, wake_at_parent_death,
+    watch_children,
 };
 
 /// What a template has when it serves.
@@ -58,6 +59,7 @@ impl Inheritance {
         fill_standard_streams();
         // What each worker would look up for itself.
         has_several_cpus();
+        wake_at_parent_death();
         Ok(Self { parent, title: Title::find(), ignores_children: watch_children() })
     }
 }

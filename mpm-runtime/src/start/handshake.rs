@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`Hello`] | parent | the new process, as soon as it runs | lifeline, parent's pidfd; a worker's three of the link, or the standard streams of a single process; what is too large for the message |
 //! | [`Reply`] | the new process | parent | a result that is too large for the message |
+//! | [`Go`] | parent | a process for one job, which is ready | |
 //! | [`Order`] | parent | template | for a fork: the worker's control socket, its standard error |
 //! | [`Answer`] | template | parent, one for each order, in their order | for a fork: the worker's pidfd |
 
@@ -20,7 +21,7 @@ use super::plan::Directory;
 use crate::sys::Socket;
 
 /// Changes whenever the link or these messages change; both sides are the same file, so a difference means a mix-up.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 /// The longest message: a path, some names, a parcel.
 const LONGEST: usize = 64 * 1024;
 
@@ -89,6 +90,12 @@ pub(crate) enum Reply {
     HasThreads(String),
 }
 
+/// The one job may begin: its parent has this process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Go {
+    Run,
+}
+
 /// What a template is told to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Order {
@@ -131,6 +138,11 @@ impl Hello {
         }
         Ok((hello, HelloFds { lifeline, parent, link, streams, beside: fds }))
     }
+}
+
+/// Lets a process that is ready begin with its one job.
+pub(crate) fn let_go(socket: &Socket) -> io::Result<()> {
+    send(socket, &Go::Run, &[])
 }
 
 /// Sends one message at once.

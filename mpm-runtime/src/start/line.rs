@@ -17,6 +17,7 @@ use super::starter::{Failure, FailureKind, Started, Then};
 use super::stderr::{Capture, capture_stderr};
 use super::template::Template;
 use crate::error::{Error, Kind};
+use crate::link::sync::{AtomicBool, Ordering};
 use crate::registry::Registry;
 use crate::sys::{Child, Exit, Pidfd, Poller, Socket, SpawnRequest, spawn};
 
@@ -26,12 +27,30 @@ pub(super) enum Sent {
     Reap(Reap),
 }
 
+/// Whether a template still runs that was started once; each start of one has its own.
+#[derive(Clone, Debug)]
+pub(super) struct Run(Arc<AtomicBool>);
+
+impl Run {
+    pub(super) fn is_on(&self) -> bool {
+        // Relaxed: whoever asks can be answered a moment too late in any case.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_over(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// A running template.
 pub(super) struct Line {
     pub(super) child: Child,
+    pub(super) run: Run,
     pub(super) socket: Socket,
     pub(super) capture: Capture,
     pub(super) serving: bool,
+    /// It has forked a worker.
+    pub(super) proven: bool,
     pub(super) preloading: Option<u32>,
     pub(super) refused: Option<(String, FailureKind)>,
     pub(super) sent: VecDeque<Sent>,
@@ -48,7 +67,8 @@ pub(super) const fn socket_key(template: u64) -> u64 {
 
 impl Line {
     pub(super) fn new(child: Child, socket: Socket, capture: Capture) -> Self {
-        Self { child, socket, capture, serving: false, preloading: None, refused: None, sent: VecDeque::new() }
+        let run = Run(Arc::new(AtomicBool::new(true)));
+        Self { child, run, socket, capture, serving: false, proven: false, preloading: None, refused: None, sent: VecDeque::new() }
     }
 
     /// Starts a template by exec.
@@ -127,7 +147,8 @@ impl Line {
         match (self.sent.pop_front(), answer) {
             (Some(Sent::Fork { template, then, .. }), Answer::Forked { pid }) => {
                 let pidfd = fds.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
-                let process = Forked::new(pid, Pidfd::from(pidfd), Arc::clone(&template));
+                self.proven = true;
+                let process = Forked::new(pid, Pidfd::from(pidfd), Arc::clone(&template), self.run.clone());
                 // One that is not wanted any more is killed and reaped by its drop.
                 if let Some(then) = then {
                     then(Ok(ChildProcess::Forked(process)));
@@ -139,9 +160,15 @@ impl Line {
                     then(Err(Failure { error, kind: FailureKind::Passing }));
                 }
             }
-            (Some(Sent::Reap(reap)), Answer::Reaped { status, max_rss }) => (reap.then)(Some(Exit { status, max_rss })),
+            (Some(Sent::Reap(mut reap)), Answer::Reaped { status, max_rss }) => reap.answer(Some(Exit { status, max_rss })),
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
         Ok(true)
     }
+}
+
+/// The other end is closed: its process has died, which is about to be seen.
+pub(super) fn is_hang_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
 }

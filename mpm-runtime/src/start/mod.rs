@@ -25,7 +25,7 @@ mod template;
 
 pub(crate) use child::{Duties, Setup, begin};
 pub(crate) use duplicate::{fork_process, fork_to_run};
-pub(crate) use handshake::{Reply, read_reply};
+pub(crate) use handshake::{Reply, let_go, read_reply};
 pub(crate) use launch::{Launch, Offer, SingleOffer, prepare, prepare_single};
 pub(crate) use method::default_start_method;
 pub(crate) use mind::{kill_minded, mind};

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use super::line::Run;
 use super::starter::reap_in_background;
 use super::template::Template;
 use crate::error::HowItEnded;
@@ -39,6 +40,8 @@ pub(crate) struct Forked {
     pid: i32,
     pidfd: Pidfd,
     template: Arc<Template>,
+    /// Its template's life: a later one is not its parent.
+    run: Run,
     state: Reaping,
     /// The process that holds this, and not a copy of it.
     owner: u32,
@@ -52,12 +55,12 @@ enum Reaping {
 }
 
 impl Forked {
-    pub(super) fn new(pid: i32, pidfd: Pidfd, template: Arc<Template>) -> Self {
-        Self { pid, pidfd, template, state: Reaping::Alive, owner: std::process::id() }
+    pub(super) fn new(pid: i32, pidfd: Pidfd, template: Arc<Template>, run: Run) -> Self {
+        Self { pid, pidfd, template, run, state: Reaping::Alive, owner: std::process::id() }
     }
 
     fn kill_group(&self) {
-        if matches!(self.state, Reaping::Alive) && !self.pidfd.kill_group() && self.template.is_running() {
+        if matches!(self.state, Reaping::Alive) && !self.pidfd.kill_group() && self.run.is_on() {
             kill_own_group_of(self.pid);
         }
     }
@@ -96,7 +99,7 @@ impl ChildProcess {
                     // What it left running, while its group's number is still bound to it.
                     forked.kill_group();
                     forked.state = Reaping::Asked;
-                    reap_in_background(&forked.template, forked.pid, Box::new(then));
+                    reap_in_background(&forked.template, &forked.run, forked.pid, Box::new(then));
                 }
                 match forked.state {
                     Reaping::Alive => Ending::Runs,
@@ -107,10 +110,10 @@ impl ChildProcess {
         }
     }
 
-    /// Takes the template's answer; `None` where there is no template any more, and the system has reaped it.
+    /// Takes the template's answer; `None` where its template is gone, and the system reaps it, or does not answer.
     pub(crate) fn reaped(&mut self, answer: Option<Exit>) {
         if let Self::Forked(forked) = self {
-            let exit = answer.unwrap_or_else(|| Exit { status: forked.pidfd.wait_status(), max_rss: 0 });
+            let exit = answer.unwrap_or_else(|| Exit { status: forked.pidfd.wait_status(forked.pid), max_rss: 0 });
             forked.state = Reaping::Done(exit);
         }
     }
@@ -127,7 +130,7 @@ impl Drop for Forked {
     fn drop(&mut self) {
         if matches!(self.state, Reaping::Alive) && self.owner == std::process::id() {
             self.kill_group();
-            reap_in_background(&self.template, self.pid, Box::new(drop));
+            reap_in_background(&self.template, &self.run, self.pid, Box::new(drop));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::handshake::{Order as Message, send};
 use super::launch::Launch;
-use super::line::{Line, Sent};
+use super::line::{Line, Run, Sent, is_hang_up};
 use super::plan::Plan;
 use super::process::how;
 use super::starter::{Failure, FailureKind, Started, Then};
@@ -33,7 +33,20 @@ pub(super) struct Fork {
 /// Who waits for the exit status of one.
 pub(super) struct Reap {
     pub(super) pid: i32,
-    pub(super) then: Then<Option<Exit>>,
+    /// The life of the template that has forked it.
+    pub(super) run: Run,
+    /// From then on it is answered without the template, which may have been stopped.
+    pub(super) until: Instant,
+    /// `None` once it is answered.
+    pub(super) then: Option<Then<Option<Exit>>>,
+}
+
+impl Reap {
+    pub(super) fn answer(&mut self, exit: Option<Exit>) {
+        if let Some(then) = self.then.take() {
+            then(exit);
+        }
+    }
 }
 
 pub(super) enum Request {
@@ -101,8 +114,15 @@ impl Served {
         }
         let Some(line) = self.line.as_mut().filter(|line| line.serving && line.refused.is_none()) else { return };
         while line.sent.len() < WINDOW
-            && let Some((template, request)) = self.waiting.pop_front()
+            && let Some((template, mut request)) = self.waiting.pop_front()
         {
+            if let Request::Reap(reap) = &mut request
+                && !reap.run.is_on()
+            {
+                // Its parent was an earlier one, and its number may be a stranger's by now.
+                reap.answer(None);
+                continue;
+            }
             let result = match &request {
                 Request::Fork(fork) => {
                     let fds = [fork.launch.control.as_fd(), fork.launch.stderr.as_fd()];
@@ -116,7 +136,7 @@ impl Served {
                 }
                 (Ok(()), Request::Reap(reap)) => line.sent.push_back(Sent::Reap(reap)),
                 // It has died, which is about to be seen; or the system carries no more descriptors before it has taken some.
-                (Err(_), request) if line.has_ended() || !line.sent.is_empty() => {
+                (Err(error), request) if line.has_ended() || is_hang_up(&error) || !line.sent.is_empty() => {
                     self.waiting.push_front((template, request));
                     return;
                 }
@@ -125,7 +145,7 @@ impl Served {
                         Error::new(Kind::System, format!("ask the template for worker {}", fork.launch.name)).because(error);
                     (fork.then)(Err(Failure { error, kind: FailureKind::Passing }));
                 }
-                (Err(_), Request::Reap(reap)) => (reap.then)(None),
+                (Err(_), Request::Reap(mut reap)) => reap.answer(None),
             }
         }
     }
@@ -135,7 +155,7 @@ impl Served {
         // A worker of a template that has died was reaped by the system.
         for (template, request) in std::mem::take(&mut self.waiting) {
             match request {
-                Request::Reap(reap) => (reap.then)(None),
+                Request::Reap(mut reap) => reap.answer(None),
                 Request::Fork(fork) => self.waiting.push_back((template, Request::Fork(fork))),
             }
         }
@@ -149,13 +169,13 @@ impl Served {
         for sent in sent {
             match sent {
                 Sent::Fork { then, .. } => then.into_iter().for_each(|then| then(Err(Failure::new(reason, kind)))),
-                Sent::Reap(reap) => (reap.then)(None),
+                Sent::Reap(mut reap) => reap.answer(None),
             }
         }
         for (_, request) in std::mem::take(&mut self.waiting) {
             match request {
                 Request::Fork(fork) => (fork.then)(Err(Failure::new(reason, kind))),
-                Request::Reap(reap) => (reap.then)(None),
+                Request::Reap(mut reap) => reap.answer(None),
             }
         }
     }
@@ -204,7 +224,11 @@ impl Served {
             self.dead = Some(reason.as_str().into());
         }
         self.running.store(false, Ordering::Relaxed);
+        line.run.is_over();
+        // One that has worked had bad luck: whom it has not been asked for yet, the next one serves.
+        let kept = if line.proven && kind == FailureKind::Passing { std::mem::take(&mut self.waiting) } else { VecDeque::new() };
         self.fail_all(&reason, kind);
+        self.waiting = kept;
         self.line = None;
     }
 
@@ -241,12 +265,28 @@ impl Served {
         sent.chain(waiting).min()
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.overdue().map(|(until, _)| until)
+    /// Those who wait for the exit status of a worker.
+    fn reaps(&mut self) -> impl Iterator<Item = &mut Reap> {
+        let waiting = self.waiting.iter_mut().filter_map(|(_, request)| match request {
+            Request::Reap(reap) => Some(reap),
+            Request::Fork(_) => None,
+        });
+        let sent = self.line.iter_mut().flat_map(|line| &mut line.sent).filter_map(|sent| match sent {
+            Sent::Reap(reap) => Some(reap),
+            Sent::Fork { .. } => None,
+        });
+        waiting.chain(sent).filter(|reap| reap.then.is_some())
     }
 
-    /// Kills a template that takes too long; its end is dealt with like any other.
+    pub(super) fn deadline(&mut self) -> Option<Instant> {
+        let overdue = self.overdue().map(|(until, _)| until);
+        self.reaps().map(|reap| reap.until).chain(overdue).min()
+    }
+
+    /// Kills a template that takes too long; its end is dealt with like any other. Who only wants to know how a worker ended need not
+    /// wait for that.
     pub(super) fn enforce_deadline(&mut self, now: Instant) {
+        self.reaps().filter(|reap| reap.until <= now).for_each(|reap| reap.answer(None));
         let Some((_, limit)) = self.overdue().filter(|(until, _)| *until <= now) else { return };
         let Some(line) = &mut self.line else { return };
         let pid = line.child.pid();

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::launch::Launch;
-use super::line::Line;
+use super::line::{Line, Run};
 use super::mind::{MINDED, Minded};
 use super::process::ChildProcess;
 use super::recipe::{Role, installed};
@@ -32,6 +32,9 @@ use crate::error::{Error, Kind};
 use crate::sys::{Child, Doorbell, Exit, OwnThread, Poller, Socket, SpawnRequest, spawn};
 
 const BELL: u64 = 0;
+
+/// How long an ended worker waits for its template to tell how it ended; the system tells most of it too.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Called on the starting thread with what came of an order.
 pub(crate) type Then<T> = Box<dyn FnOnce(T) + Send>;
@@ -111,9 +114,10 @@ impl Origin {
     }
 }
 
-/// Has a template reap a worker of its that has ended.
-pub(super) fn reap_in_background(template: &Arc<Template>, pid: i32, then: Then<Option<Exit>>) {
-    drop(post(Order::Reap { template: Arc::clone(template), reap: Reap { pid, then } }));
+/// Has a template reap a worker that has ended, and that is of this run of it.
+pub(super) fn reap_in_background(template: &Arc<Template>, run: &Run, pid: i32, then: Then<Option<Exit>>) {
+    let reap = Reap { pid, run: run.clone(), until: Instant::now() + PATIENCE, then: Some(then) };
+    drop(post(Order::Reap { template: Arc::clone(template), reap }));
 }
 
 /// Takes charge of a template that was forked from this process.
@@ -213,7 +217,8 @@ impl Starter {
             let awake = thread.awake();
             self.turn(&keys);
             drop(awake);
-            ready = self.poller.wait(self.next_deadline().map(|at| at.saturating_duration_since(Instant::now())));
+            let deadline = self.next_deadline();
+            ready = self.poller.wait(deadline.map(|at| at.saturating_duration_since(Instant::now())));
         }
     }
 
@@ -238,8 +243,8 @@ impl Starter {
         }
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
-        self.served.values().filter_map(Served::deadline).min()
+    fn next_deadline(&mut self) -> Option<Instant> {
+        self.served.values_mut().filter_map(Served::deadline).min()
     }
 
     fn obey(&mut self, order: Order) {

@@ -81,8 +81,11 @@ pub(crate) fn capture_stderr() -> io::Result<(Capture, OwnedFd)> {
 }
 
 /// Waits a moment until everything that ended workers wrote has been passed on.
-pub(crate) fn flush_stderr() {
-    if let Ok(forwarder) = forwarder() {
+pub(crate) fn flush_stderr(thread: &OwnThread) {
+    let awake = thread.awake();
+    let forwarder = forwarder();
+    drop(awake);
+    if let Ok(forwarder) = forwarder {
         let state = forwarder.lock();
         let busy = |state: &mut State| state.writing || !state.outbox.is_empty();
         drop(forwarder.written.wait_timeout_while(state, FLUSH, busy));

@@ -17,13 +17,14 @@ use super::threads::Alone;
 /// # Errors
 /// When the system has no process or memory left.
 pub(crate) fn fork(alone: Alone) -> io::Result<Option<i32>> {
+    let held = alone.hold();
     // SAFETY: fork(2) leaves the copy with this thread alone. `alone` proves that no other thread holds a lock, so the copy is
     // in the state of a program that never had another thread, and may do whatever that may. The C library's own handlers
     // (pthread_atfork(3)) run in this call.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
-            alone.in_copy();
+            held.in_copy();
             Ok(None)
         }
         pid => Ok(Some(pid)),

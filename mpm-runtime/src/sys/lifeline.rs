@@ -81,21 +81,42 @@ pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<Armed> {
     Ok(Armed(own))
 }
 
-/// The second tie, for a worker whose job closes the lifeline, or where it cannot be armed: when the thread of `parent`
-/// that started this process ends, this process kills its group, itself included. False when that is not possible or the
-/// parent is gone already.
+/// The second tie, for a process whose job closes the lifeline, or where it cannot be armed: when `parent`, which has started
+/// this process, ends, this process kills its group, itself included. False when that is not possible or the parent is gone
+/// already.
+///
+/// The kernel tells of the end of the parent's thread that started this process, and then of each further thread that took
+/// its place: only after the last one this process has another parent.
 ///
 /// The signal is a caught one. An uncaught SIGKILL would come before the last of the parent's threads closes the lifeline,
 /// end this process alone, and take its end of the lifeline along: what it had started would stay.
 pub(crate) fn arm_parent_death_signal(parent: u32) -> bool {
-    extern "C" fn kill_own_group(_signal: libc::c_int) {
-        // SAFETY: kill(2) takes two numbers and is async-signal-safe (signal-safety(7)); 0 means the caller's group.
-        unsafe { libc::kill(0, libc::SIGKILL) };
+    extern "C" fn kill_own_group(_signal: libc::c_int, info: *const libc::siginfo_t, _context: *const libc::c_void) {
+        // SAFETY: the kernel hands a live siginfo_t to a handler with SA_SIGINFO (sigaction(2)).
+        let info = unsafe { &*info };
+        // SAFETY: it has the sender's number for a signal that a process has sent (sigaction(2)): here the process whose thread ends.
+        let sender = unsafe { info.si_pid() };
+        // SAFETY: getppid(2) takes nothing, cannot fail and is async-signal-safe (signal-safety(7)).
+        if unsafe { libc::getppid() } != sender {
+            // SAFETY: kill(2) takes two numbers and is async-signal-safe (signal-safety(7)); 0 means the caller's group.
+            unsafe { libc::kill(0, libc::SIGKILL) };
+        }
     }
     let signal = libc::SIGRTMAX();
-    // SAFETY: the handler calls nothing but an async-signal-safe function, and lives as long as the program.
-    let previous = unsafe { libc::signal(signal, kill_own_group as *const () as libc::sighandler_t) };
+    // SAFETY: all-zero is a valid sigaction: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = kill_own_group as *const () as libc::sighandler_t;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+    // SAFETY: `action` is live and initialised; the handler calls nothing but async-signal-safe functions, and lives as long as
+    // the program. A null old action is allowed (sigaction(2)).
+    let caught = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } == 0;
     // SAFETY: the call takes numbers (PR_SET_PDEATHSIG(2const)).
-    let armed = previous != libc::SIG_ERR && unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } == 0;
+    let armed = caught && unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } == 0;
     armed && u32::try_from(nix::unistd::getppid().as_raw()).is_ok_and(|now| now == parent)
+}
+
+/// Has the kernel wake this process when its parent ends, should it be stopped then: it sees to its own end.
+pub(crate) fn wake_at_parent_death() {
+    // SAFETY: the call takes numbers (PR_SET_PDEATHSIG(2const)). SIGCONT does nothing to a process that is not stopped.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT) };
 }

@@ -89,8 +89,23 @@ impl Pidfd {
         Ok(Self::from(self.0.as_fd().try_clone_to_owned()?))
     }
 
-    /// How a process ended that somebody else has reaped, as waitpid(2) tells it; `None` where the kernel does not say.
-    pub(crate) fn wait_status(&self) -> Option<i32> {
+    /// How a process ended that somebody else reaps, as waitpid(2) tells it; `None` where the kernel does not say. Its number was `pid`.
+    pub(crate) fn wait_status(&self, pid: i32) -> Option<i32> {
+        self.reaped_status().or_else(|| self.zombie_status(pid)).or_else(|| self.reaped_status())
+    }
+
+    /// The last field of proc_pid_stat(5) that is about its end.
+    fn zombie_status(&self, pid: i32) -> Option<i32> {
+        const EXIT_CODE: usize = 52 - 3;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields = stat.rsplit_once(')')?.1;
+        let status = fields.split_ascii_whitespace().nth(EXIT_CODE)?.parse().ok()?;
+        let is_zombie = fields.trim_ascii_start().starts_with('Z');
+        // A number that nobody has reaped by now was bound to this process all the time.
+        (is_zombie && self.signal(0).is_ok()).then_some(status)
+    }
+
+    fn reaped_status(&self) -> Option<i32> {
         let mut info = Info { mask: INFO_EXIT, ..Info::default() };
         // SAFETY: `info` is a live object of the size that the request's number names.
         let result = unsafe { libc::ioctl(self.0.as_fd().as_raw_fd(), GET_INFO, &raw mut info) };

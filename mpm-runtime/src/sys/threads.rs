@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,14 @@ pub(crate) struct Awake(#[expect(dead_code, reason = "held, not looked at")] RwL
 /// Nobody else in this process can hold a lock, for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Alone(RwLockWriteGuard<'static, ()>);
+
+/// What is held while this process is copied.
+#[derive(Debug)]
+pub(super) struct Held {
+    _awake: RwLockWriteGuard<'static, ()>,
+    ours: MutexGuard<'static, Ours>,
+    newborn: MutexGuard<'static, usize>,
+}
 
 impl OwnThread {
     /// Starts a thread of mpm's. It blocks all signals, so that the program's handlers run on the program's own threads.
@@ -152,11 +160,18 @@ impl Alone {
         Self(AWAKE.write().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Takes the locks of this file as well, which mpm's threads also take while they are not awake: a copy will need them.
+    pub(super) fn hold(self) -> Held {
+        let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+        Held { _awake: self.0, ours, newborn: NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+}
+
+impl Held {
     /// In the copy: mpm's threads are not there, and that they were is forgotten.
-    pub(super) fn in_copy(self) {
-        *OURS.lock().unwrap_or_else(PoisonError::into_inner) = Ours { threads: Vec::new(), awaited: 0 };
-        *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) = 0;
-        drop(self.0);
+    pub(super) fn in_copy(mut self) {
+        *self.ours = Ours { threads: Vec::new(), awaited: 0 };
+        *self.newborn = 0;
     }
 }
 

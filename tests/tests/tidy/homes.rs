@@ -24,6 +24,7 @@ const UNSAFE_FILES: &[&str] = &[
     "tests/src/system.rs",
     "tests/tests/behaviours_a/promised.rs",
     "tests/tests/garbage.rs",
+    "tests/tests/start/pools.rs",
 ];
 
 /// Atomics come through one door, so that loom can stand behind it.
