@@ -9,3 +9,5 @@ mod orphans;
 mod pools;
 #[path = "start/template.rs"]
 mod template;
+#[path = "start/wants.rs"]
+mod wants;
