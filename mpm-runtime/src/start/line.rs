@@ -6,14 +6,16 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::handshake::{Answer, Duty, Reply, read_reply, receive};
+use nix::errno::Errno;
+
+use super::handshake::{Answer, Duty, Reply, read_reply, receive_even_cut};
 use super::launch::{greet, hello};
 use super::method::StartMethod;
 use super::plan::Plan;
 use super::process::{ChildProcess, Forked};
 use super::recipe::{Role, installed};
 use super::served::Reap;
-use super::starter::{Failure, FailureKind, Started, Then};
+use super::starter::{Failure, FailureKind, Started, Then, reap_in_background};
 use super::stderr::{Capture, capture_stderr};
 use super::template::Template;
 use crate::error::{Error, Kind};
@@ -140,14 +142,23 @@ impl Line {
 
     /// Reads one answer to what was sent first; whether there was one.
     pub(super) fn hear_answer(&mut self) -> io::Result<bool> {
-        let (answer, fds) = match receive::<Answer>(&self.socket, true) {
+        let (answer, fds) = match receive_even_cut::<Answer>(&self.socket, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             other => other?,
         };
         match (self.sent.pop_front(), answer) {
             (Some(Sent::Fork { template, then, .. }), Answer::Forked { pid }) => {
-                let pidfd = fds.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
                 self.proven = true;
+                let Some(fds) = fds else {
+                    // It runs, and this process has no room for what would tell of its end.
+                    reap_in_background(&template, &self.run, pid, Box::new(drop));
+                    let error = Error::new(Kind::System, "take over a forked worker").because(io::Error::from(Errno::EMFILE));
+                    if let Some(then) = then {
+                        then(Err(Failure::passing(error)));
+                    }
+                    return Ok(true);
+                };
+                let pidfd = fds.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
                 let process = Forked::new(pid, Pidfd::from(pidfd), Arc::clone(&template), self.run.clone());
                 // One that is not wanted any more is killed and reaped by its drop.
                 if let Some(then) = then {

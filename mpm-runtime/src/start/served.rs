@@ -1,6 +1,7 @@
 //! What the starting thread knows of one template: whether it runs, and who waits for what of it.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -188,8 +189,12 @@ impl Served {
             match heard {
                 Ok(true) => {}
                 Ok(false) => return,
-                // Nothing more comes from it; its end tells why.
-                Err(_) => {
+                // Nothing more comes from it; its end tells why, unless that is made here.
+                Err(error) => {
+                    if line.refused.is_none() && error.kind() != ErrorKind::UnexpectedEof && !line.has_ended() {
+                        let pid = line.child.pid();
+                        line.refused = Some((format!("the template (pid {pid}) had to be killed: {error}"), FailureKind::Passing));
+                    }
                     poller.forget(&line.socket);
                     line.child.kill_group();
                     return;

@@ -1,10 +1,12 @@
 //! Wants of descriptors, on either side: what cannot be done for a while fails and is told, and what runs goes on.
 
 use std::fs;
+use std::process;
+use std::thread;
 
-use crate::pools::{build, dies, double, pass, pid, pool_of, template};
+use crate::pools::{build, dies, double, pass, pid, pool_of, state_of, template};
 use mpm::{Error, JobError, Pool, Process, StartMethod};
-use mpm_tests::{Gate, alone, limit_descriptors_of, process_gone};
+use mpm_tests::{Gate, alone, children_of, kill, limit_descriptors_of, process_gone, templates_of, wait_until};
 use tempfile::TempDir;
 
 const WANT: &str = "Too many open files";
@@ -57,5 +59,33 @@ fn a_copy_that_has_no_descriptor_left_is_told_of() {
         let Err(JobError::PoolFailed(reason)) = pool.run(double::job(1)) else { panic!("it has nowhere to run") };
         assert!(reason.contains(WANT), "{reason}");
         assert!(!process_gone(template()));
+    });
+}
+
+/// The template was killed, and what it had forked with it.
+#[mpm::test]
+fn a_parent_that_has_no_descriptor_left_keeps_its_template() {
+    alone("wants::a_parent_that_has_no_descriptor_left_keeps_its_template", || {
+        let folder = TempDir::new().unwrap();
+        let latch = folder.path().join("latch");
+        fs::write(&latch, "stop").unwrap();
+        let builder = || Process::builder(pid::job()).env("MPM_FAULT", format!("forking:{}", latch.display()));
+        let (error, first) = thread::scope(|scope| {
+            let start = scope.spawn(|| builder().start_method(StartMethod::ForkServer).start().map(drop).unwrap_err());
+            // It has the order, and everything that this process needed for that is done.
+            wait_until("there is a template", || !templates_of(process::id()).is_empty());
+            let first = template();
+            wait_until("it is stopped", || state_of(first) == Some('T'));
+            let before = limit_descriptors_of(process::id(), 3);
+            kill(first, libc::SIGCONT);
+            let error = start.join();
+            limit_descriptors_of(process::id(), before);
+            (error.unwrap().to_string(), first)
+        });
+        assert!(error.contains(WANT), "{error}");
+        wait_until("what it had forked is gone", || children_of(process::id()).is_empty());
+        assert_eq!(template(), first);
+        assert!(builder().start().and_then(Process::wait).is_ok());
+        assert_eq!(template(), first);
     });
 }
