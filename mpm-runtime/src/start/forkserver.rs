@@ -45,16 +45,18 @@ impl Inheritance {
         parent: Pidfd,
     ) -> Result<Self, Refusal> {
         let installed = installed().map_err(|e| Refusal::handshake(e.to_string()))?;
-        let bare = jobs.is_empty();
-        if !bare {
-            preload_on_a_thread(socket, registry, jobs).map_err(Refusal::handshake)?;
-        }
-        if let Err(error) = alone(installed.recipe.parks_main()) {
-            let when = if bare { "before main() called mpm::init()" } else { "before mpm::init() or while it was preloaded" };
-            return Err(Refusal::threads(format!(
+        let check_alone = |when: &str| match alone(installed.recipe.parks_main()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!(
                 "it cannot fork workers: {error}, started {when}; a copy would find locks that nobody opens. \
                  Start threads later, or use StartMethod::Spawn"
-            )));
+            )),
+        };
+        check_alone("before main() called mpm::init()").map_err(Refusal::threads)?;
+        if !jobs.is_empty() {
+            preload_on_a_thread(socket, registry, jobs).map_err(Refusal::handshake)?;
+            // No other way would do: each worker would preload the same.
+            check_alone("while it was preloaded").map_err(Refusal::handshake)?;
         }
         // What lies in buffers, each worker would write out once more; and each begins with clean signals.
         flush_output();
