@@ -5,6 +5,8 @@
 
 #[path = "start/orphans.rs"]
 mod orphans;
+#[path = "start/patience.rs"]
+mod patience;
 #[path = "start/pools.rs"]
 mod pools;
 #[path = "start/template.rs"]

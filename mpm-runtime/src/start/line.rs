@@ -56,6 +56,8 @@ pub(super) struct Line {
     pub(super) preloading: Option<u32>,
     pub(super) refused: Option<(String, FailureKind)>,
     pub(super) sent: VecDeque<Sent>,
+    /// When it was last seen to get on: it became ready, or answered.
+    pub(super) progress: Instant,
 }
 
 /// Keys of the poller: two for each template.
@@ -70,7 +72,8 @@ pub(super) const fn socket_key(template: u64) -> u64 {
 impl Line {
     pub(super) fn new(child: Child, socket: Socket, capture: Capture) -> Self {
         let run = Run(Arc::new(AtomicBool::new(true)));
-        Self { child, run, socket, capture, serving: false, proven: false, preloading: None, refused: None, sent: VecDeque::new() }
+        let (serving, proven, preloading, refused, sent) = (false, false, None, None, VecDeque::new());
+        Self { child, run, socket, capture, serving, proven, preloading, refused, sent, progress: Instant::now() }
     }
 
     /// Starts a template by exec.
@@ -121,7 +124,10 @@ impl Line {
     pub(super) fn hear_reply(&mut self, plan: &Plan) -> io::Result<bool> {
         let Some((reply, _)) = read_reply(&self.socket)? else { return Ok(false) };
         match reply {
-            Reply::Ready => self.serving = true,
+            Reply::Ready => {
+                self.serving = true;
+                self.progress = Instant::now();
+            }
             Reply::Preloading(index) => self.preloading = Some(index),
             Reply::Preloaded(index, result) => {
                 self.preloading = None;
@@ -146,6 +152,7 @@ impl Line {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             other => other?,
         };
+        self.progress = Instant::now();
         match (self.sent.pop_front(), answer) {
             (Some(Sent::Fork { template, then, .. }), Answer::Forked { pid }) => {
                 self.proven = true;

@@ -13,6 +13,7 @@ mod launch;
 mod line;
 mod method;
 mod mind;
+mod overdue;
 mod parcel;
 mod plan;
 mod process;
