@@ -23,8 +23,8 @@ use super::recipe::installed;
 use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
-    Alone, Pidfd, Socket, Title, adopt_stderr, alone, exit_now, fault_point, fill_standard_streams, flush_output, fork,
-    has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, wake_at_parent_death,
+    Alone, Pidfd, Socket, Title, adopt_stderr, alone, end_own_group, exit_now, fault_point, fill_standard_streams, flush_output,
+    fork, has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, wake_at_parent_death,
     watch_children,
 };
 
@@ -141,10 +141,10 @@ fn hand_over(socket: &Socket, pid: i32) -> std::io::Result<()> {
     })
 }
 
-/// The parent is gone: nobody is left behind.
+/// The parent is gone: nobody is left behind, nor what was started while this process preloaded.
 fn end(workers: &[i32]) -> ! {
     workers.iter().for_each(|pid| kill_own_group_of(*pid));
-    exit_now(WorkerExit::Finished.code())
+    end_own_group()
 }
 
 /// The first steps of a worker in its copy of the template.

@@ -42,7 +42,7 @@ pub(crate) use oom::{OomKills, oom_kills};
 pub(crate) use pidfd::{Pidfd, is_gone};
 pub(crate) use poll::{Poller, readable_until};
 pub(crate) use private::Private;
-pub(crate) use process::{Child, Exit, adopt_stdout, at_exit, exit_now, finish, kill_own_group_of, reap};
+pub(crate) use process::{Child, Exit, adopt_stdout, at_exit, end_own_group, exit_now, finish, kill_own_group_of, reap};
 pub(crate) use signal::{SIGINT, SIGTERM, heed_interrupt, ignore_child_signal, ignore_interrupt, signal_name, watch_children};
 pub(crate) use socket::{Socket, socket_from_raw};
 pub(crate) use spawn::{SpawnRequest, spawn};

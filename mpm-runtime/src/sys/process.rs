@@ -153,6 +153,15 @@ pub(crate) fn finish(code: i32) -> ! {
     std::process::exit(code)
 }
 
+/// Ends this process here and now, and with it all of its group, if it leads one.
+pub(crate) fn end_own_group() -> ! {
+    if nix::unistd::getpgrp() == nix::unistd::getpid() {
+        // SAFETY: kill(2) takes two numbers; 0 means the caller's group, which holds nobody but this process and what it started.
+        unsafe { libc::kill(0, libc::SIGKILL) };
+    }
+    exit_now(0)
+}
+
 /// Ends this process here and now, without exit hooks.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) takes a number and does not return.

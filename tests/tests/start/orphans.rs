@@ -241,3 +241,29 @@ fn processes_outlive_the_thread_that_started_them() {
         gate.open();
     });
 }
+
+#[expect(clippy::zombie_processes, reason = "a preload job that leaves its child behind is what is tested")]
+#[worker]
+fn preloads_a_child() {
+    Command::new("sleep").arg("1000").spawn().unwrap();
+}
+
+/// A template has no lifeline while it serves, and its group was spared.
+#[mpm::test]
+fn what_was_preloaded_ends_with_the_parent() {
+    let _guard = watchdog();
+    for method in WITH_TEMPLATE {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("method"), method.name()).unwrap();
+        let mut process = doomed("orphans::what_was_preloaded_ends_with_the_parent", folder.path(), |folder| {
+            let method: StartMethod = fs::read_to_string(folder.join("method")).unwrap().parse().unwrap();
+            let pool = build(Pool::builder().workers(1).preload(preloads_a_child::job()), method);
+            assert!(pool.run(pid::job()).is_ok());
+            report(folder, "preloaded");
+            for_ever();
+        });
+        process.wait_report();
+        assert_eq!(of(folder.path()).len(), 4, "the parent, its template, the child of that, a worker");
+        end(process, folder.path(), libc::SIGKILL);
+    }
+}
