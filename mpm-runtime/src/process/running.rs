@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::codec::NoValue;
 use crate::error::{DataError, Death, DidRun, Error, HowItEnded, JobError, Kind, Panicked, Phase, Result};
 use crate::start::{Capture, Reply, StartMethod, how, read_reply};
-use crate::sys::{Exit, Pidfd, Socket};
+use crate::sys::{Exit, Pidfd, Socket, is_own_want};
 
 /// How long the starting thread may take to reap a process that has ended. Only one that is not there any more takes so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -133,11 +133,7 @@ impl Running {
         loop {
             match read_reply(&self.socket) {
                 Ok(Some((Reply::Reached(number), _))) => phase = Phase::from_u32(number),
-                Ok(Some((Reply::Returned(parcel), mut memory))) => {
-                    return parcel
-                        .open(&mut memory)
-                        .map_err(|e| self.bad_data(format!("its result cannot be taken over, and is lost: {e}"), false));
-                }
+                Ok(Some((Reply::Returned(parcel), mut memory))) => return parcel.open(&mut memory).map_err(|e| self.lost(&e)),
                 Ok(Some((Reply::Ended(parcel), memory))) => return Err(self.no_value(parcel.open(&mut { memory }))),
                 Ok(Some((
                     Reply::Ready | Reply::Preloading(_) | Reply::Preloaded(..) | Reply::Refused(_) | Reply::HasThreads(_),
@@ -145,9 +141,15 @@ impl Running {
                 ))) => {}
                 Ok(None) => return Err(self.death(phase)),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(self.death(phase)),
+                // It came with memory, for whose descriptor there is no room here.
+                Err(error) if is_own_want(&error) => return Err(self.lost(&error)),
                 Err(_) => return Err(self.death(Phase::Running)),
             }
         }
+    }
+
+    fn lost(&self, error: &io::Error) -> JobError {
+        self.bad_data(format!("its result cannot be taken over, and is lost: {error}"), false)
     }
 
     fn no_value(&self, encoded: io::Result<Vec<u8>>) -> JobError {

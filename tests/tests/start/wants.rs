@@ -4,8 +4,8 @@ use std::fs;
 use std::process;
 use std::thread;
 
-use crate::pools::{build, dies, double, pass, pid, pool_of, state_of, template};
-use mpm::{Error, JobError, Pool, Process, StartMethod};
+use crate::pools::{begin, build, dies, double, pass, pid, pool_of, state_of, template};
+use mpm::{Error, JobError, Pool, Process, StartMethod, worker};
 use mpm_tests::{Gate, alone, children_of, kill, limit_descriptors_of, process_gone, templates_of, wait_until};
 use tempfile::TempDir;
 
@@ -87,5 +87,28 @@ fn a_parent_that_has_no_descriptor_left_keeps_its_template() {
         assert_eq!(template(), first);
         assert!(builder().start().and_then(Process::wait).is_ok());
         assert_eq!(template(), first);
+    });
+}
+
+#[worker]
+fn large() -> Vec<u8> {
+    vec![1; 100_000]
+}
+
+/// That was told as the death of a process that had ended well.
+#[mpm::test]
+fn a_result_that_this_process_has_no_descriptor_for_is_told_to_be_lost() {
+    alone("wants::a_result_that_this_process_has_no_descriptor_for_is_told_to_be_lost", || {
+        for method in StartMethod::ALL {
+            let process = begin(Process::builder(large::job()), method).unwrap();
+            assert_eq!(process.join().unwrap().code(), Some(0));
+            let before = limit_descriptors_of(process::id(), 3);
+            let error = process.wait();
+            limit_descriptors_of(process::id(), before);
+            let error = error.unwrap_err();
+            assert!(matches!(error.job(), Some(JobError::Decode(_))), "{method}: {error}");
+            assert!(error.to_string().contains(WANT) && error.to_string().contains("is lost"), "{method}: {error}");
+            assert_eq!(begin(Process::builder(large::job()), method).unwrap().wait().unwrap().len(), 100_000);
+        }
     });
 }
