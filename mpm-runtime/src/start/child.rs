@@ -94,7 +94,12 @@ pub(crate) fn begin(token: Token) -> ! {
 pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     fault_point("started");
     let duties = installed().map(|installed| installed.duties).map_err(|e| Refusal::handshake(e.to_string()));
-    match duties.and_then(|duties| Ok((duties, set_up(socket, nonce, &born)?))) {
+    let begun = duties.and_then(|duties| Ok((duties, set_up(&socket, nonce, &born)?)));
+    if let Err(refusal) = &begun {
+        refusal.tell(&socket);
+    }
+    drop(socket);
+    match begun {
         Ok((duties, Task::Serve(setup))) => finish((duties.serve)(setup).code()),
         Ok((duties, Task::Single(single))) => finish(single.run(duties.run_one)),
         Err(refusal) => refusal.end(),
@@ -112,13 +117,13 @@ fn be_template(socket: Socket, nonce: u64) -> ! {
     }
 }
 
-fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
-    let (hello, fds) = Hello::receive(&socket).map_err(Refusal::no_handshake)?;
+fn set_up(socket: &Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
+    let (hello, fds) = Hello::receive(socket).map_err(Refusal::no_handshake)?;
     let HelloFds { lifeline, parent, link, streams, mut beside } = fds;
     let second_tie = match born {
         Born::OfParent | Born::AsCopy => arm_parent_death_signal(hello.parent),
-        // Its parent by number is the template, whose end shall not be its own.
-        Born::OfTemplate(_) => true,
+        // Its parent by number is the template, whose end shall not be its own, and which may not live as long as it does.
+        Born::OfTemplate(_) => false,
     };
     tie(lifeline, second_tie)?.into_iter().for_each(Armed::for_good);
     fault_point("greeted");
@@ -127,7 +132,7 @@ fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
         title.write(&hello.name);
     }
     let checked = check(&hello, nonce, born).and_then(|registry| {
-        run_preload(&socket, registry, preload_jobs(hello.preload, &mut beside)?)?;
+        run_preload(socket, registry, preload_jobs(hello.preload, &mut beside)?)?;
         match (hello.duty, link) {
             (Duty::Serve { max_jobs }, Some([requests, responses, doorbell])) => {
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
@@ -146,22 +151,18 @@ fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
             _ => Err("the hello does not say what this process is for".to_owned()),
         }
     });
-    let task = checked.map_err(|reason| {
-        let refusal = Refusal::handshake(reason);
-        refusal.tell(&socket);
-        refusal
-    })?;
+    let task = checked.map_err(Refusal::handshake)?;
     become_current(Current {
         name: hello.name,
         daemon: hello.daemon,
         method: hello.method,
         parent: ParentProcess::new(hello.parent_name, hello.parent, Pidfd::from(parent)),
     });
-    send(&socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
+    send(socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
     fault_point("ready");
     if let Task::Single(_) = &task {
         // Its start may have failed for its parent meanwhile: then its job is not to run. A pool does not give its worker any.
-        let (Go::Run, _) = receive(&socket, false).map_err(Refusal::not_heard)?;
+        let (Go::Run, _) = receive(socket, false).map_err(Refusal::not_heard)?;
     }
     Ok(task)
 }
@@ -182,9 +183,7 @@ fn set_up_template(socket: &Socket, nonce: u64) -> Result<Inheritance, Refusal> 
 fn tie(lifeline: OwnedFd, second_tie: bool) -> Result<Option<Armed>, Refusal> {
     match arm_lifeline(lifeline) {
         Ok(armed) => Ok(Some(armed)),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe || !second_tie => {
-            Err(Refusal { exit: WorkerExit::ParentGone, reply: None, reason: format!("the parent is gone: {error}") })
-        }
+        Err(error) if error.kind() == ErrorKind::BrokenPipe || !second_tie => Err(Refusal::untied(&error)),
         Err(_) => Ok(None),
     }
 }
@@ -248,7 +247,19 @@ impl Refusal {
 
     #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
     fn no_handshake(error: std::io::Error) -> Self {
-        Self { exit: WorkerExit::ParentGone, reply: None, reason: format!("no handshake from the parent: {error}") }
+        let reason = format!("no handshake from the parent: {error}");
+        match error.kind() {
+            ErrorKind::UnexpectedEof => Self { exit: WorkerExit::ParentGone, reply: None, reason },
+            _ => Self::handshake(reason),
+        }
+    }
+
+    /// The lifeline cannot be armed.
+    pub(super) fn untied(error: &std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self { exit: WorkerExit::ParentGone, reply: None, reason: "the parent is gone".to_owned() },
+            _ => Self::handshake(format!("it cannot be tied to its parent: {error}")),
+        }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]

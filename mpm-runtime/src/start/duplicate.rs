@@ -13,7 +13,7 @@ use super::stderr::{Capture, capture_stderr};
 use crate::error::{Error, Kind, Result, WorkerExit};
 use crate::sys::{
     Alone, Child, Pidfd, Socket, adopt_stderr, alone, arm_lifeline, arm_parent_death_signal, exit_now, flush_output, fork,
-    leave_the_original, rename, set_environment,
+    leave_the_original, rename, say, set_environment,
 };
 
 fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
@@ -35,14 +35,17 @@ impl Inherited {
         Ok(Self { lifeline, parent: ties.pidfd.as_fd().try_clone_to_owned().map_err(&copy)? })
     }
 
-    /// In the copy: ties it to this process until `run` has returned.
-    pub(super) fn tied<T>(self, run: impl FnOnce(Pidfd) -> T) -> T {
-        let tied = arm_lifeline(self.lifeline);
+    /// In the copy: ties it to this process until `run` has returned, which is told if that failed.
+    pub(super) fn tied<T>(self, run: impl FnOnce(Pidfd, Option<io::Error>) -> T) -> T {
+        let (tied, untied) = match arm_lifeline(self.lifeline) {
+            Ok(tied) => (Some(tied), None),
+            Err(error) => (None, Some(error)),
+        };
         let parent = Pidfd::from(self.parent);
         if parent.has_ended() {
             exit_now(WorkerExit::ParentGone.code());
         }
-        let result = run(parent);
+        let result = run(parent, untied);
         drop(tied);
         result
     }
@@ -95,9 +98,13 @@ pub(crate) fn fork_to_run(name: &str, promised: bool, work: impl FnOnce(&Socket)
     let inherited = Inherited::new()?;
     let original = (current_process().name().to_owned(), std::process::id());
     let child = fork_this_process(promised, stderr, || {
-        inherited.tied(|pidfd| {
+        inherited.tied(|pidfd, untied| {
             // A closure may close the lifeline.
-            arm_parent_death_signal(original.1);
+            let second_tie = arm_parent_death_signal(original.1);
+            if let Some(error) = untied.filter(|_| !second_tie) {
+                say(&format!("mpm: the closure was not run: its process cannot be tied to its parent: {error}"));
+                return WorkerExit::HandshakeFailed.code();
+            }
             rename(name);
             become_current(Current {
                 name: name.to_owned(),

@@ -119,7 +119,8 @@ fn be_copy(plan: &Plan, registry: &'static Registry, socket: Socket, inherited: 
     ignore_interrupt();
     rename("mpm-template");
     set_environment(&plan.environment);
-    let ready = inherited.tied(|parent| {
+    let ready = inherited.tied(|parent, untied| {
+        untied.map_or(Ok(()), |error| Err(Refusal::untied(&error)))?;
         plan.directory.as_ref().map_or(Ok(()), super::plan::Directory::enter).map_err(Refusal::handshake)?;
         Inheritance::prepare(&socket, registry, plan.preload.jobs.clone(), parent)
     });

@@ -62,6 +62,34 @@ fn a_copy_that_has_no_descriptor_left_is_told_of() {
     });
 }
 
+/// Such a worker was not tied to its parent, or said that the parent was gone; or its pool blamed `main`.
+#[mpm::test]
+fn a_worker_that_has_too_few_descriptors_says_so() {
+    alone("wants::a_worker_that_has_too_few_descriptors_says_so", || {
+        assert_eq!(pool_of(1, StartMethod::ForkServer).run(double::job(1)).unwrap(), 2);
+        let first = template();
+        let outcomes = (2..16).map(|room| {
+            let before = limit_descriptors_of(first, limit_with_room(first, room));
+            let outcome = pool_of(1, StartMethod::ForkServer).run(double::job(1));
+            limit_descriptors_of(first, before);
+            match &outcome {
+                Ok(two) => assert_eq!(*two, 2),
+                Err(JobError::PoolFailed(reason)) => {
+                    assert!(reason.contains(WANT) && reason.contains("refused to start"), "room for {room}: {reason}");
+                    assert!(!reason.contains("parent is gone") && !reason.contains("main()"), "room for {room}: {reason}");
+                }
+                Err(error) => panic!("room for {room}: {error}"),
+            }
+            outcome.map_err(|error| error.to_string())
+        });
+        let outcomes: Vec<_> = outcomes.collect();
+        assert!(outcomes.is_sorted_by_key(Result::is_ok) && outcomes.last().unwrap().is_ok(), "{outcomes:?}");
+        let is_untied = |outcome: &Result<u64, String>| outcome.as_ref().is_err_and(|e| e.contains("tied to its parent"));
+        assert!(outcomes.iter().any(is_untied), "{outcomes:?}");
+        assert_eq!(template(), first);
+    });
+}
+
 /// The template was killed, and what it had forked with it.
 #[mpm::test]
 fn a_parent_that_has_no_descriptor_left_keeps_its_template() {
