@@ -205,7 +205,7 @@ mod tests {
             let (socket, read) = three_on_their_way();
             let mut bytes = [0; 16];
             let (n, fds) = socket.receive_with(&mut [0; 8][..room], &mut bytes[..length], true).unwrap();
-            assert!(fds.is_none() && &bytes[..n] == &b"three"[..n] && n >= 2);
+            assert!(fds.is_none() && n >= 2 && bytes[..n] == b"three"[..n]);
             assert_eq!(read_available(&read, &mut bytes), Some(0), "room for {room} words");
         }
     }
