@@ -5,7 +5,11 @@
 
 #[path = "start/orphans.rs"]
 mod orphans;
+#[path = "start/patience.rs"]
+mod patience;
 #[path = "start/pools.rs"]
 mod pools;
 #[path = "start/template.rs"]
 mod template;
+#[path = "start/wants.rs"]
+mod wants;

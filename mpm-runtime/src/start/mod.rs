@@ -14,6 +14,7 @@ mod line;
 mod method;
 mod mind;
 mod orders;
+mod overdue;
 mod parcel;
 mod plan;
 mod process;

@@ -1,6 +1,7 @@
 //! What the starting thread knows of one template: whether it runs, and who waits for what of it.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ pub(super) struct Fork {
     pub(super) ticket: u64,
     pub(super) launch: Launch,
     pub(super) limit: Duration,
-    /// From then on the template is overdue.
+    /// From then on it is overdue.
     pub(super) until: Option<Instant>,
     pub(super) then: Then<Started>,
 }
@@ -56,11 +57,11 @@ pub(super) enum Request {
 
 /// What this thread knows of one template.
 pub(super) struct Served {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     is_copy: bool,
-    line: Option<Line>,
+    pub(super) line: Option<Line>,
     running: Arc<AtomicBool>,
-    waiting: VecDeque<(Arc<Template>, Request)>,
+    pub(super) waiting: VecDeque<(Arc<Template>, Request)>,
     /// Why it will never run again.
     dead: Option<Arc<str>>,
 }
@@ -188,8 +189,12 @@ impl Served {
             match heard {
                 Ok(true) => {}
                 Ok(false) => return,
-                // Nothing more comes from it; its end tells why.
-                Err(_) => {
+                // Nothing more comes from it; its end tells why, unless that is made here.
+                Err(error) => {
+                    if line.refused.is_none() && error.kind() != ErrorKind::UnexpectedEof && !line.has_ended() {
+                        let pid = line.child.pid();
+                        line.refused = Some((format!("the template (pid {pid}) had to be killed: {error}"), FailureKind::Passing));
+                    }
                     poller.forget(&line.socket);
                     line.child.kill_group();
                     return;
@@ -249,54 +254,5 @@ impl Served {
                 then(Err(failure()));
             }
         }
-    }
-
-    /// When the template is overdue, and after how long.
-    fn overdue(&self) -> Option<(Instant, Duration)> {
-        let line = self.line.as_ref().filter(|line| line.refused.is_none())?;
-        let sent = line.sent.iter().filter_map(|sent| match sent {
-            Sent::Fork { until, limit, then: Some(_), .. } => until.map(|until| (until, *limit)),
-            _ => None,
-        });
-        let waiting = self.waiting.iter().filter_map(|(_, request)| match request {
-            Request::Fork(fork) => fork.until.map(|until| (until, fork.limit)),
-            Request::Reap(_) => None,
-        });
-        sent.chain(waiting).min()
-    }
-
-    /// Those who wait for the exit status of a worker.
-    fn reaps(&mut self) -> impl Iterator<Item = &mut Reap> {
-        let waiting = self.waiting.iter_mut().filter_map(|(_, request)| match request {
-            Request::Reap(reap) => Some(reap),
-            Request::Fork(_) => None,
-        });
-        let sent = self.line.iter_mut().flat_map(|line| &mut line.sent).filter_map(|sent| match sent {
-            Sent::Reap(reap) => Some(reap),
-            Sent::Fork { .. } => None,
-        });
-        waiting.chain(sent).filter(|reap| reap.then.is_some())
-    }
-
-    pub(super) fn deadline(&mut self) -> Option<Instant> {
-        let overdue = self.overdue().map(|(until, _)| until);
-        self.reaps().map(|reap| reap.until).chain(overdue).min()
-    }
-
-    /// Kills a template that takes too long; its end is dealt with like any other. Who only wants to know how a worker ended need not
-    /// wait for that.
-    pub(super) fn enforce_deadline(&mut self, now: Instant) {
-        self.reaps().filter(|reap| reap.until <= now).for_each(|reap| reap.answer(None));
-        let Some((_, limit)) = self.overdue().filter(|(until, _)| *until <= now) else { return };
-        let Some(line) = &mut self.line else { return };
-        let pid = line.child.pid();
-        let job = line.preload_job(&self.plan);
-        let (what, kind) = match job {
-            _ if line.serving => (format!("forked no worker within {limit:?}"), FailureKind::Passing),
-            Some(job) => (format!("was not ready within {limit:?}: it runs preload job `{job}`"), FailureKind::Lasting),
-            None => (format!("was not ready within {limit:?}; does main() begin with mpm::init()?"), FailureKind::Passing),
-        };
-        line.refused = Some((format!("the template (pid {pid}) {what}"), kind));
-        line.child.kill_group();
     }
 }

@@ -12,7 +12,7 @@ use mpm::{StartMethod, worker};
 use mpm_tests::{Gate, children_of, in_forked_copy, lead_session, process_gone, readable, report, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::{pass, process};
+use crate::methods::{add, pass, process};
 
 conform! {
     a07_grandchild_notices_its_parents_death,
@@ -20,6 +20,7 @@ conform! {
     a09_join_bounds,
     a12_close,
     a13_waitable_handle,
+    a13_ready_means_ended,
     a14_active_children,
 }
 
@@ -145,6 +146,20 @@ fn a13_waitable_handle(method: StartMethod) {
     assert_eq!(readable(&fds, now), [true, true, false]);
     started.join().unwrap();
     assert_eq!(readable(&fds, now), [true, true, false], "it stays ready");
+}
+
+/// An event loop that has seen an end need not ask twice.
+fn a13_ready_means_ended(method: StartMethod) {
+    for round in 0..40 {
+        let started = process(method, add::job(round, 1)).start().unwrap();
+        assert_eq!(readable(&[started.wait_fd()], None), [true]);
+        match round % 4 {
+            0 => assert_eq!(started.exit_status().unwrap().code(), Some(0)),
+            1 => assert!(!started.is_alive()),
+            2 => started.close().unwrap(),
+            _ => assert!(format!("{started:?}").contains("exited"), "{started:?}"),
+        }
+    }
 }
 
 fn a14_active_children(method: StartMethod) {
