@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, Ending};
 use super::member::{Fate, Process, State};
+use crate::start::Plan;
 
 /// Kills what is overdue.
-pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Duration) {
+pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Duration, plan: &Plan) {
     for process in core.all_processes_mut() {
         if process.deadline().is_some_and(|deadline| deadline <= now) {
             let fate = match process.state {
                 State::Starting { .. } => {
-                    Fate::Unready(format!("was not ready within {start_timeout:?}; does main() begin with mpm::init()?"))
+                    Fate::Unready(format!("was not ready within {start_timeout:?}; {}", plan.not_ready(process.preloading)))
                 }
                 _ => Fate::Ended("the pool ended and its worker did not; it may have run in part"),
             };

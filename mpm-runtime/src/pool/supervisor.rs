@@ -16,7 +16,7 @@ use super::member::{Fate, Process, State};
 use super::policy::FailedStart;
 use super::shared::{News, Shared};
 use crate::error::{Error, Kind, WorkerExit};
-use crate::start::{self, Origin, Reply, StartMethod, flush_stderr, how, put_aside, read_reply};
+use crate::start::{self, Origin, Plan, Reply, StartMethod, flush_stderr, how, put_aside, read_reply};
 use crate::sys::{OwnThread, Poller};
 
 /// A worker that dies within this time after it was ready, without a job, may be one of many that will.
@@ -123,7 +123,7 @@ impl Supervisor {
             if key % 2 == 0 { self.bury(core, key / 2) } else { self.hear(core, key / 2) }
         }
         let now = Instant::now();
-        enforce_deadlines(core, now, self.shared.settings.start_timeout);
+        enforce_deadlines(core, now, self.shared.settings.start_timeout, &self.shared.plan);
         if let Some(ending) = core.ending {
             ending::proceed(core, ending, now, self.shared.settings.grace);
         }
@@ -214,7 +214,7 @@ impl Supervisor {
             _ if refused => FailedStart::Lasting,
             _ => FailedStart::Passing,
         };
-        let error = failed_start(process, exit, stderr);
+        let error = failed_start(process, exit, stderr, &self.shared.plan);
         if let Some(child) = &process.child {
             // A process that the user forked may hold the same description: closing it would not end its events.
             self.poller.forget(child);
@@ -236,13 +236,13 @@ impl Supervisor {
 }
 
 /// The error of a worker that ended before it was of any use.
-fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>) -> Error {
+fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>, plan: &Plan) -> Error {
     let (worker, pid) = (&process.worker, process.pid());
     let reason = match (&process.refused, &process.fate) {
         (Some(reason), _) => format!("worker {worker} (pid {pid}) refused to start: {reason}"),
         (None, Some(Fate::Unready(reason))) => format!("worker {worker} (pid {pid}) {reason}"),
         _ if matches!(process.state, State::Starting { .. }) => {
-            format!("worker {worker} (pid {pid}) {} before it was ready; does main() begin with mpm::init()?", how(exit))
+            format!("worker {worker} (pid {pid}) {} before it was ready; {}", how(exit), plan.not_ready(process.preloading))
         }
         _ => format!("worker {worker} (pid {pid}) {} before it did a job", how(exit)),
     };

@@ -117,6 +117,7 @@ impl Line {
             Reply::Ready => self.serving = true,
             Reply::Preloading(index) => self.preloading = Some(index),
             Reply::Preloaded(index, result) => {
+                self.preloading = None;
                 if let Err(reason) = plan.check_preload(index, result) {
                     self.refused = Some((reason, FailureKind::Lasting));
                     self.child.kill_group();

@@ -207,7 +207,8 @@ impl Served {
         let stderr = line.capture.finish();
         let pid = line.child.pid();
         let (reason, kind) = line.refused.take().unwrap_or_else(|| {
-            let when = if line.serving { "" } else { " before it was ready; does main() begin with mpm::init()?" };
+            let not_ready = || format!(" before it was ready; {}", self.plan.not_ready(line.preloading));
+            let when = if line.serving { String::new() } else { not_ready() };
             (format!("the template (pid {pid}) {}{when}", how(exit)), FailureKind::Passing)
         });
         let reason = Error::new(Kind::System, reason).with_stderr(stderr).to_string();
@@ -285,11 +286,11 @@ impl Served {
         let Some((_, limit)) = self.overdue().filter(|(until, _)| *until <= now) else { return };
         let Some(line) = &mut self.line else { return };
         let pid = line.child.pid();
-        let job = line.preloading.and_then(|index| self.plan.preload.jobs.get(usize::try_from(index).ok()?));
-        let (what, kind) = match job {
-            _ if line.serving => (format!("forked no worker within {limit:?}"), FailureKind::Passing),
-            Some(job) => (format!("was not ready within {limit:?}: it runs preload job `{}`", job.name), FailureKind::Lasting),
-            None => (format!("was not ready within {limit:?}; does main() begin with mpm::init()?"), FailureKind::Passing),
+        let (what, kind) = if line.serving {
+            (format!("forked no worker within {limit:?}"), FailureKind::Passing)
+        } else {
+            let kind = if line.preloading.is_some() { FailureKind::Lasting } else { FailureKind::Passing };
+            (format!("was not ready within {limit:?}; {}", self.plan.not_ready(line.preloading)), kind)
         };
         line.refused = Some((format!("the template (pid {pid}) {what}"), kind));
         line.child.kill_group();
