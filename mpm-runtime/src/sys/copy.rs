@@ -58,6 +58,11 @@ pub(crate) fn lead_session() {
 /// faults stay: they report, and nobody sends those signals.
 pub(crate) fn reset_signals() {
     forget_handlers();
+    unblock_signals();
+}
+
+/// The calling thread blocks no signal from now on.
+pub(crate) fn unblock_signals() {
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 

@@ -29,6 +29,7 @@ mod threads;
 pub(crate) use clock::monotonic_nanos;
 pub(crate) use copy::{
     adopt_stderr, adopt_streams, fill_standard_streams, flush_output, fork, lead_session, leave_the_original, reset_signals,
+    unblock_signals,
 };
 pub(crate) use cpu::{has_several_cpus, usable_cpus};
 pub(crate) use exe::executable_identity;

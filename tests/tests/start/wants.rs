@@ -18,8 +18,8 @@ fn short_process() -> Result<u64, Error> {
 
 /// The limit with which process `pid` has so many descriptors left.
 fn limit_with_room(pid: u32, room: usize) -> u64 {
-    let free = (3_u64..).filter(|number| !fs::exists(format!("/proc/{pid}/fd/{number}")).unwrap());
-    free.skip(room).next().unwrap()
+    let mut free = (3_u64..).filter(|number| !fs::exists(format!("/proc/{pid}/fd/{number}")).unwrap());
+    free.nth(room).unwrap()
 }
 
 /// The running workers of all its pools were killed, and nobody was told why.
