@@ -24,8 +24,9 @@ pub use leaks::Leaks;
 pub use process::{children_of, kill, process_gone, templates_of, try_kill};
 pub use sandbox::{deny, keep_to_one_cpu, pretend_control_group};
 pub use system::{
-    AlarmStorm, block_signal, close_descriptor, close_descriptors_from, fork_and_return, in_forked_copy, join_the_parents_group,
-    limit_descriptors, limit_descriptors_of, limit_file_size, raise, write_to_null,
+    AlarmStorm, ProcessLimit, become_nobody, block_signal, close_descriptor, close_descriptors_from, fork_and_return,
+    in_forked_copy, join_the_parents_group, limit_descriptors, limit_descriptors_of, limit_file_size, limit_processes, raise,
+    write_to_null,
 };
 pub use wait::wait_until;
 pub use watchdog::{Watchdog, watchdog, watchdog_after};

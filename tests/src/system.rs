@@ -191,3 +191,52 @@ pub fn limit_file_size(bytes: u64) {
     // SAFETY: setrlimit(2) reads the live structure that it is given.
     check("setrlimit", unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) });
 }
+
+/// Makes this process one of a user who has no other, if it may: whether it did. It stays readable for itself.
+///
+/// # Panics
+/// If the system refuses half of it.
+pub fn become_nobody() -> bool {
+    const NOBODY_ELSE: libc::uid_t = 64_123;
+    // SAFETY: setresuid(2) takes numbers. glibc gives all threads the new user.
+    if unsafe { libc::setresuid(NOBODY_ELSE, NOBODY_ELSE, NOBODY_ELSE) } != 0 {
+        return false;
+    }
+    // SAFETY: prctl(2) with PR_SET_DUMPABLE takes numbers: a change of user made this process unreadable for itself.
+    check("prctl", unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) });
+    true
+}
+
+/// A limit of processes; see [`limit_processes`].
+#[derive(Debug)]
+#[must_use = "the limit ends when this is dropped"]
+pub struct ProcessLimit(libc::rlimit);
+
+/// Lets this process's user have at most `number` processes and threads, as far as this process and those that it starts from now on are
+/// concerned, until the guard is dropped. Processes that run already get the limit too, if they are children.
+///
+/// # Panics
+/// If the system refuses.
+pub fn limit_processes(number: u64) -> ProcessLimit {
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: getrlimit(2) writes the structure that it is given.
+    check("getrlimit", unsafe { libc::getrlimit(libc::RLIMIT_NPROC, before.as_mut_ptr()) });
+    // SAFETY: written by the call, which has succeeded.
+    let before = unsafe { before.assume_init() };
+    set_process_limit(libc::rlimit { rlim_cur: number, ..before });
+    ProcessLimit(before)
+}
+
+fn set_process_limit(limit: libc::rlimit) {
+    let children = crate::process::templates_of(std::process::id());
+    for pid in std::iter::once(0).chain(children.into_iter().filter_map(|pid| libc::pid_t::try_from(pid).ok())) {
+        // SAFETY: prlimit(2) reads the live structure that it is given; a null old limit is allowed.
+        check("prlimit", unsafe { libc::prlimit(pid, libc::RLIMIT_NPROC, &raw const limit, ptr::null_mut()) });
+    }
+}
+
+impl Drop for ProcessLimit {
+    fn drop(&mut self) {
+        set_process_limit(self.0);
+    }
+}

@@ -3,12 +3,26 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[path = "start/copies.rs"]
+mod copies;
+#[path = "start/hostile.rs"]
+mod hostile;
+#[path = "start/job_limit.rs"]
+mod job_limit;
+#[path = "start/kills.rs"]
+mod kills;
+#[path = "start/leaks.rs"]
+mod leaks;
+#[path = "start/limits.rs"]
+mod limits;
 #[path = "start/orphans.rs"]
 mod orphans;
 #[path = "start/patience.rs"]
 mod patience;
 #[path = "start/pools.rs"]
 mod pools;
+#[path = "start/preload.rs"]
+mod preload;
 #[path = "start/template.rs"]
 mod template;
 #[path = "start/wants.rs"]

@@ -20,7 +20,7 @@ use crate::link::WorkerEnd;
 use crate::registry::{Registration, Registry};
 use crate::sys::{
     Armed, Pidfd, Socket, Title, adopt_stdout, adopt_streams, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now,
-    fault_point, finish, heed_interrupt, ignore_interrupt, rename, say, socket_from_raw,
+    fault_point, fill_standard_streams, finish, heed_interrupt, ignore_interrupt, rename, say, socket_from_raw, unblock_signals,
 };
 
 /// Bytes of a refusal or a result, which has to fit into one message.
@@ -132,7 +132,14 @@ fn set_up(socket: &Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
         title.write(&hello.name);
     }
     let checked = check(&hello, nonce, born).and_then(|registry| {
-        run_preload(socket, registry, preload_jobs(hello.preload, &mut beside)?)?;
+        let jobs = preload_jobs(hello.preload, &mut beside)?;
+        if !jobs.is_empty() {
+            run_preload(socket, registry, jobs)?;
+            // As after a template's: a worker's jobs begin in the pool's directory, with no signal blocked and three standard streams.
+            hello.directory.as_ref().map_or(Ok(()), super::plan::Directory::enter)?;
+            unblock_signals();
+            fill_standard_streams();
+        }
         match (hello.duty, link) {
             (Duty::Serve { max_jobs }, Some([requests, responses, doorbell])) => {
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;

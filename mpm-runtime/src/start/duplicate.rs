@@ -113,7 +113,10 @@ pub(crate) fn fork_to_run(name: &str, promised: bool, work: impl FnOnce(&Socket)
                 parent: ParentProcess::new(original.0, original.1, pidfd),
             });
             let code = work(&Socket::from(theirs));
-            flush_output();
+            // Another thread may have been printing, whose lock nobody opens here.
+            if !promised {
+                flush_output();
+            }
             code
         })
     })?;

@@ -165,7 +165,7 @@ impl Served {
         }
     }
 
-    fn fail_all(&mut self, reason: &str, kind: FailureKind) {
+    pub(super) fn fail_all(&mut self, reason: &str, kind: FailureKind) {
         let sent = self.line.as_mut().map(|line| std::mem::take(&mut line.sent)).unwrap_or_default();
         for sent in sent {
             match sent {

@@ -18,9 +18,9 @@ use super::threads::Alone;
 /// When the system has no process or memory left.
 pub(crate) fn fork(alone: Alone) -> io::Result<Option<i32>> {
     let held = alone.hold();
-    // SAFETY: fork(2) leaves the copy with this thread alone. `alone` proves that no other thread holds a lock, so the copy is
-    // in the state of a program that never had another thread, and may do whatever that may. The C library's own handlers
-    // (pthread_atfork(3)) run in this call.
+    // SAFETY: fork(2) leaves the copy with this thread alone. `alone` proves that no other thread holds a lock, or the caller of
+    // an unsafe function has promised that what they hold does not matter. So the copy is in the state of a program that never had
+    // another thread, and may do whatever that may. The C library's own handlers (pthread_atfork(3)) run in this call.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
@@ -58,6 +58,11 @@ pub(crate) fn lead_session() {
 /// faults stay: they report, and nobody sends those signals.
 pub(crate) fn reset_signals() {
     forget_handlers();
+    unblock_signals();
+}
+
+/// The calling thread blocks no signal from now on.
+pub(crate) fn unblock_signals() {
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 

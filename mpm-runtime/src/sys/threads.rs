@@ -2,7 +2,8 @@
 //!
 //! A copy made by fork(2) has the calling thread alone. A lock that another thread holds at that moment is held for ever
 //! there, whatever it guards. So a copy is made only where there is no other thread, or where all others are mpm's own
-//! and asleep: they hold [`Awake`] whenever they are not, and [`alone`] waits for that.
+//! and asleep: they hold [`Awake`] whenever they are not, and [`alone`] waits for that. Without it such a thread sleeps, and neither
+//! locks nor allocates.
 
 use std::fs;
 use std::io;
@@ -70,10 +71,12 @@ impl OwnThread {
         let newborn = Newborn::announce();
         let run = move || {
             block_all_signals();
-            let me = gettid();
-            register(me, true);
+            let own = Self(gettid());
+            let awake = own.awake();
+            register(own.0, true);
             drop(newborn);
-            body(Self(me));
+            drop(awake);
+            body(own);
         };
         thread::Builder::new().name(name.to_owned()).spawn(run)
     }
@@ -84,12 +87,14 @@ impl OwnThread {
         Awake(AWAKE.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs what may call code of the user's, which may do anything. Not to be called while [`Awake`] is held.
-    pub(crate) fn lend<T>(&self, run: impl FnOnce() -> T) -> T {
+    /// Runs what may call code of the user's, which may do anything: meanwhile it is not one of mpm's.
+    pub(crate) fn lend(&self, awake: Awake, run: impl FnOnce()) -> Awake {
         register(self.0, false);
-        let result = run();
+        drop(awake);
+        run();
+        let awake = self.awake();
         register(self.0, true);
-        result
+        awake
     }
 }
 
@@ -108,6 +113,7 @@ impl Drop for Newborn {
 
 impl Drop for OwnThread {
     fn drop(&mut self) {
+        let _awake = self.awake();
         register(self.0, false);
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::process;
 
 use mpm::{Builder, Pool, Process, ProcessBuilder, StartMethod, Target, worker};
-use mpm_tests::{templates_of, wait_at};
+use mpm_tests::{process_gone, templates_of, wait_at, wait_until};
 
 /// The methods whose workers come from a template.
 pub(crate) const WITH_TEMPLATE: [StartMethod; 2] = [StartMethod::ForkServer, StartMethod::Fork];
@@ -42,6 +42,18 @@ pub(crate) fn begin<F: Target>(builder: ProcessBuilder<'_, F>, method: StartMeth
 pub(crate) fn isolated<R: serde::Serialize + serde::de::DeserializeOwned>(run: impl FnOnce() -> R) -> mpm::Result<R> {
     // SAFETY: as in `build`.
     unsafe { mpm::isolate_despite_threads(run) }
+}
+
+/// A first pool by this method, after which the library has what it keeps for the whole process.
+pub(crate) fn warm_up(method: StartMethod) {
+    let pool = pool_of(1, method);
+    pool.run(pid::job()).unwrap();
+    let templates = templates_of(process::id());
+    drop(pool);
+    if method == StartMethod::Fork {
+        // That of a copy goes with its pool, a moment later.
+        wait_until("its template is gone", || templates.iter().any(|pid| process_gone(*pid)));
+    }
 }
 
 /// The only template of this process.
