@@ -2,7 +2,9 @@
 //!
 //! `cargo run --release --manifest-path benches/Cargo.toml [ROUNDS [NAME]]` prints, for each measure, the median over
 //! the rounds (7 by default) with the smallest and largest, and the ratio to the thread pool; with NAME, only contestants
-//! whose name has it.
+//! whose name has it. With `start` before ROUNDS, it measures what starts of processes cost instead (see `start.rs`).
+
+mod start;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -150,8 +152,16 @@ fn by_threads(who: &'static str) -> Vec<Found> {
 fn main() {
     mpm::init();
     procspawn::init();
-    let rounds: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(7);
-    let only = std::env::args().nth(2).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1).peekable();
+    let starts = arguments.next_if(|first| first == "start" || first == "start-one");
+    if starts.as_deref() == Some("start-one") {
+        return start::one(&arguments.next().expect("a contestant"), &arguments.next().expect("cold or rest"));
+    }
+    let rounds: usize = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(7);
+    let only = arguments.next().unwrap_or_default();
+    if starts.is_some() {
+        return start::table(rounds, &only);
+    }
     let mut contestants: Vec<Contestant> = vec![("mpm", by_mpm), ("procspawn 1.0", by_procspawn), ("threads: rayon", by_threads)];
     contestants.retain(|(who, _)| who.contains(&only));
     let mut table: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::process::die_with_parent;
 use crate::wait::holds_within;
-use crate::watchdog;
+use crate::watchdog::{describe, watchdog};
 
 /// Names the test that this process was started for.
 const VARIABLE: &str = "MPM_ALONE";
@@ -36,8 +36,19 @@ pub(crate) struct Ended {
 /// If the body fails, hangs, or is never run because `test` is not the path of the calling test; with the output of the
 /// new process.
 pub fn alone(test: &str, body: impl FnOnce()) {
-    if is_alone(test) {
+    alone_with_one_thread(test, || {
         let _guard = watchdog();
+        body();
+    });
+}
+
+/// As [`alone`], but the new process has no thread besides the test's and the parked main one: for a body that forks. Its
+/// watchdog is the calling process, which ends it after 150 seconds and tells where it hangs.
+///
+/// # Panics
+/// As [`alone`].
+pub fn alone_with_one_thread(test: &str, body: impl FnOnce()) {
+    if is_alone(test) {
         return body();
     }
     let Ended { status, output, hung } = run_again(test, LIMIT);
@@ -69,11 +80,14 @@ pub(crate) fn run_again(test: &str, limit: Duration) -> Ended {
         status = child.try_wait().expect("the state of a child");
         status.is_some()
     });
+    let mut picture = String::new();
     if hung {
+        describe(child.id(), 0, &mut picture);
         child.kill().expect("an end to a child that hangs");
     }
     let status = status.unwrap_or_else(|| child.wait().expect("the end of a killed child"));
-    Ended { status, output: read_from_start(&mut file).expect("the output of a test"), hung }
+    let output = read_from_start(&mut file).expect("the output of a test") + &picture;
+    Ended { status, output, hung }
 }
 
 /// A file in the temporary folder that is gone with its last descriptor.

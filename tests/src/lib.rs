@@ -4,24 +4,29 @@
 mod alone;
 mod block_on;
 mod busy;
+mod calls;
 mod doomed;
 mod gate;
 mod leaks;
 mod process;
+mod sandbox;
 mod system;
 mod wait;
 mod watchdog;
 
-pub use alone::alone;
+pub use alone::{alone, alone_with_one_thread};
 pub use block_on::block_on;
 pub use busy::{Busy, busy};
+pub use calls::{at_exit, exit_on_signal, lead_session, open_at, readable};
 pub use doomed::{Doomed, doomed, report};
 pub use gate::{Gate, wait_at};
 pub use leaks::Leaks;
 pub use process::{children_of, kill, process_gone, templates_of, try_kill};
+pub use sandbox::{deny, keep_to_one_cpu, pretend_control_group};
 pub use system::{
     AlarmStorm, ProcessLimit, become_nobody, block_signal, close_descriptor, close_descriptors_from, fork_and_return,
-    in_forked_copy, join_the_parents_group, limit_descriptors, limit_file_size, limit_processes, raise, write_to_null,
+    in_forked_copy, join_the_parents_group, limit_descriptors, limit_descriptors_of, limit_file_size, limit_processes, raise,
+    write_to_null,
 };
 pub use wait::wait_until;
 pub use watchdog::{Watchdog, watchdog, watchdog_after};

@@ -46,7 +46,11 @@ pub fn children_of(pid: u32) -> Vec<u32> {
     let is_below_template = is_template_by_arguments(pid);
     let mut children = Vec::new();
     for child in direct_children_of(pid) {
-        let by_name = || Stat::read(child).is_some_and(|stat| stat.name == TEMPLATE && stat.state != 'Z');
+        let Some(stat) = Stat::read(child) else { continue };
+        if stat.name == STARTING {
+            continue;
+        }
+        let by_name = || stat.name == TEMPLATE && stat.state != 'Z';
         if by_name() || (!is_below_template && is_template_by_arguments(child)) {
             children.extend(direct_children_of(child));
         } else {
@@ -68,6 +72,9 @@ pub fn templates_of(pid: u32) -> Vec<u32> {
 
 /// What a template is called, once it has come so far.
 const TEMPLATE: &str = "mpm-template";
+
+/// The thread that starts processes, whose name a process has until its exec: then it runs no code of the user's yet.
+const STARTING: &str = "mpm-starter";
 
 /// A template that was started by exec has its role in its command line from the first moment on; its workers have it too.
 fn is_template_by_arguments(pid: u32) -> bool {

@@ -60,6 +60,23 @@ pub fn limit_descriptors(number: u64) {
     check("setrlimit", unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) });
 }
 
+/// Lets process `pid`, which may be this one, have at most `number` descriptors until it is given more; returns how many it could
+/// have before. Those that it has stay open.
+///
+/// # Panics
+/// If the system refuses.
+pub fn limit_descriptors_of(pid: u32, number: u64) -> u64 {
+    let pid = libc::pid_t::try_from(pid).expect("a pid fits into a pid_t");
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: with a null pointer in its place nothing is set; the other structure is live and written (prlimit(2)).
+    check("prlimit", unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) });
+    let before = limit.rlim_cur;
+    limit.rlim_cur = number;
+    // SAFETY: prlimit(2) reads the live structure, and writes none to a null pointer.
+    check("prlimit", unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) });
+    before
+}
+
 /// Blocks a signal in the calling thread.
 ///
 /// # Panics

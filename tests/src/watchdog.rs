@@ -74,7 +74,7 @@ fn bite(test: &str, limit: Duration) {
 }
 
 /// Writes down a process, its threads, and the processes below it.
-fn describe(pid: u32, depth: usize, report: &mut String) {
+pub(crate) fn describe(pid: u32, depth: usize, report: &mut String) {
     let indent = "  ".repeat(depth);
     let (name, state) = Stat::read(pid).map_or(("gone".to_owned(), '?'), |stat| (stat.name, stat.state));
     // Writing into a string always succeeds.

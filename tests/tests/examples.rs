@@ -37,7 +37,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What the book says that an example prints: the example's name, and the first lines of its standard output.
+/// What the book says that an example prints: the example's name with its arguments, and the first lines of its standard output.
 fn quotes() -> Vec<(String, String)> {
     let mut quotes: Vec<(String, String)> = Vec::new();
     let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../book/src");
@@ -91,7 +91,8 @@ fn the_examples_print_what_the_book_quotes() {
     let quotes = quotes();
     assert!(quotes.len() >= 6, "only {quotes:?} found in the book");
     for (name, quote) in quotes {
-        let output = run(&mut example(&name));
+        let (program, arguments) = name.split_once(" -- ").unwrap_or((&name, ""));
+        let output = run(example(program).args(arguments.split_whitespace()));
         let printed = text(&output.stdout);
         assert!(output.status.success(), "{name} ended with {}: {}", output.status, text(&output.stderr));
         assert!(
@@ -99,6 +100,66 @@ fn the_examples_print_what_the_book_quotes() {
             "{name} does not print what the book quotes:\n{quote}\nbut:\n{printed}"
         );
     }
+}
+
+fn preload(arguments: &[&str]) -> Output {
+    run(example("preload").env_remove("MPM_START_METHOD").args(arguments))
+}
+
+#[test]
+fn preload_shares_its_table_but_for_spawn() {
+    let _guard = watchdog();
+    let common = ["--megabytes", "20", "--workers", "3"];
+    // What each worker has for itself, in tenths of a megabyte.
+    let private = |printed: &str| -> Vec<u32> {
+        let workers = printed.lines().filter(|line| line.starts_with("worker "));
+        let number = |line: &str| line.split(" MB").nth(1)?.rsplit(' ').next()?.replace('.', "").parse().ok();
+        workers.map(|line| number(line).unwrap_or_else(|| panic!("no number in {line}"))).collect()
+    };
+    for (method, shares) in [(None, true), (Some("forkserver"), true), (Some("fork"), true), (Some("spawn"), false)] {
+        let chosen = method.map(|method| ["--start", method]);
+        let arguments: Vec<&str> = common.into_iter().chain(chosen.into_iter().flatten()).collect();
+        let output = preload(&arguments);
+        let printed = text(&output.stdout);
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{method:?}");
+        assert!(printed.starts_with(&format!("a table of 20 MB, 3 workers by {}\n", method.unwrap_or("forkserver"))), "{printed}");
+        let private = private(&printed);
+        assert!(private.len() == 3 && private.iter().all(|own| (*own < 100) == shares), "{method:?}: {private:?}: {printed}");
+        assert_eq!(printed.contains("sharing has saved"), shares, "{printed}");
+        assert_eq!(printed.contains("each worker has loaded its own copy"), !shares, "{printed}");
+    }
+}
+
+#[test]
+fn preload_tells_misuse_from_trouble() {
+    let _guard = watchdog();
+    let help = preload(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(text(&help.stdout).starts_with("usage: preload "));
+    for misuse in
+        [&["--megabytes"][..], &["--megabytes", "0"], &["--workers", "many"], &["--start", "teleport"], &["--what"], &["500"]]
+    {
+        let output = preload(misuse);
+        assert_eq!(output.status.code(), Some(2), "{misuse:?}");
+        let complaint = text(&output.stderr);
+        assert!(complaint.starts_with("preload: ") && complaint.ends_with("; see --help\n"), "{misuse:?}: {complaint}");
+    }
+    let much = preload(&["--megabytes", "1000000", "--workers", "1000", "--start", "spawn"]);
+    assert_eq!(much.status.code(), Some(1));
+    assert!(text(&much.stderr).contains(" MB available; see --megabytes"), "{}", text(&much.stderr));
+}
+
+/// Whatever the start methods, single processes do the same.
+#[test]
+fn process_prints_the_same_by_every_start_method() {
+    let _guard = watchdog();
+    let printed = |method: &str| {
+        let output = run(example("process").env("MPM_START_METHOD", method));
+        assert!(output.status.success(), "{method}: {}", text(&output.stderr));
+        without_numbers(&text(&output.stdout))
+    };
+    assert_eq!(printed("spawn"), printed("forkserver"));
+    assert_eq!(printed("fork"), printed("forkserver"));
 }
 
 fn checksums(arguments: &[&Path]) -> Output {

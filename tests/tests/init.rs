@@ -65,6 +65,21 @@ fn a_worker_that_hangs_before_init_is_ended_and_told() {
     assert!(text.contains("was not ready within 300ms") && text.contains("mpm::init()"), "{text}");
 }
 
+/// The default method gives way without a word: nobody has asked for a template.
+#[test]
+fn a_program_with_threads_before_init_gets_workers_and_reads_nothing_about_it() {
+    let _watchdog = watchdog();
+    assert_eq!(text(&odd("threads-before-init", &[]), 0), "3\n");
+}
+
+#[test]
+fn a_program_with_threads_before_init_is_told_once_why_the_method_that_it_chose_does_not_work() {
+    let _watchdog = watchdog();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_odd"));
+    let text = text(&command.env("ODD", "threads-before-init").env("MPM_START_METHOD", "forkserver").output().unwrap(), 1);
+    assert_eq!(text.matches("it cannot fork workers: this process has 1 other thread").count(), 1, "{text}");
+}
+
 #[test]
 fn a_token_from_somewhere_else_is_refused() {
     let _watchdog = watchdog();

@@ -17,9 +17,13 @@ mod leaks;
 mod limits;
 #[path = "start/orphans.rs"]
 mod orphans;
+#[path = "start/patience.rs"]
+mod patience;
 #[path = "start/pools.rs"]
 mod pools;
 #[path = "start/preload.rs"]
 mod preload;
 #[path = "start/template.rs"]
 mod template;
+#[path = "start/wants.rs"]
+mod wants;

@@ -16,7 +16,7 @@ use super::requests::Request;
 use super::responses::{Frame, Kind, Writer};
 use super::segment::{Incoming, Outgoing};
 use super::sync::Ordering;
-use crate::sys::{Socket, fault_point, monotonic_nanos, usable_cpus};
+use crate::sys::{Socket, fault_point, has_several_cpus, monotonic_nanos};
 
 /// How many times the worker looks for work before it sleeps, where another CPU can bring some meanwhile: a few
 /// microseconds, about what a sleep and a wake-up cost.
@@ -56,7 +56,7 @@ impl WorkerEnd {
             memory: SharedMemory::open(requests, responses, ringer, &layout)?,
             layout,
             socket,
-            spins: if usable_cpus() > 1 { SPINS } else { 0 },
+            spins: if has_several_cpus() { SPINS } else { 0 },
             next: 0,
             incoming: Incoming::default(),
             writer: Writer::default(),

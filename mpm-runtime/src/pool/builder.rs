@@ -14,17 +14,20 @@ use crate::registry::{Job, Registry, Target};
 use crate::start::{
     Origin, Plan, StartMethod, check_environment, check_name, default_start_method, fork_template, installed, template_for,
 };
-use crate::sys::OwnThread;
+use crate::sys::{OwnThread, usable_cpus};
 
 /// The most workers that a pool may have.
 const MOST_WORKERS: usize = 4096;
+
+/// The environment variable that says how many workers a pool has for which nobody says it.
+const VARIABLE: &str = "MPM_WORKERS";
 
 /// The settings of a [`Pool`].
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`name`](Self::name) | `mpm` |
-/// | [`workers`](Self::workers) | the CPUs that affinity and cgroup quota leave to this process |
+/// | [`workers`](Self::workers) | the environment variable `MPM_WORKERS`, else the CPUs that affinity and cgroup quota leave to this process |
 /// | [`queue`](Self::queue) | 1024 jobs |
 /// | [`env`](Self::env) | this process's environment, as it is when the pool is built |
 /// | [`cwd`](Self::cwd) | this process's working directory, as it is when the pool is built |
@@ -46,6 +49,7 @@ const MOST_WORKERS: usize = 4096;
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     settings: Settings,
+    workers: Option<usize>,
     env: Vec<(OsString, OsString)>,
     cwd: Option<PathBuf>,
     preload: Preload,
@@ -55,7 +59,7 @@ pub struct Builder {
 impl Builder {
     pub(super) fn new() -> Self {
         let settings = Settings::default();
-        Self { settings, env: Vec::new(), cwd: None, preload: Preload::default(), start: None }
+        Self { settings, workers: None, env: Vec::new(), cwd: None, preload: Preload::default(), start: None }
     }
 
     /// The pool's name. Its workers are called `name-0`, `name-1`, … in reports, messages and `ps`.
@@ -65,8 +69,11 @@ impl Builder {
     }
 
     /// How many worker processes the pool keeps, from 1 to 4096. They are started by `build`.
+    ///
+    /// Where nobody says, the environment variable `MPM_WORKERS` does, with a number from 1 to 4096; anything else in it makes
+    /// `build` fail. Where that is not set or empty, it is the number of CPUs that affinity and cgroup quota leave to this process.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.settings.workers = workers;
+        self.workers = Some(workers);
         self
     }
 
@@ -98,7 +105,8 @@ impl Builder {
         self
     }
 
-    /// After so many jobs a worker is replaced by a fresh one; 0 for never. The next one is started while the last job runs.
+    /// After so many jobs a worker is replaced by a fresh one; 0 for never. The next one is started while the last job runs, and in a
+    /// pool with one job a worker already before that, where jobs wait.
     ///
     /// `max_jobs(1)` is a process for each job: nothing of one job is left for the next.
     pub fn max_jobs(mut self, jobs: u64) -> Self {
@@ -113,8 +121,8 @@ impl Builder {
     /// thread that ends with it. What it leaves in statics, all workers have, and share its memory until one of them writes
     /// there. With [`Spawn`](StartMethod::Spawn) it runs in each worker before that takes jobs.
     ///
-    /// A job that panics, fails, takes longer than [`start_timeout`](Self::start_timeout) or leaves threads running makes the
-    /// pool fail with that reason.
+    /// A job that panics, fails or takes longer than [`start_timeout`](Self::start_timeout) makes the pool fail with that
+    /// reason; so does one that leaves threads running in a template.
     ///
     /// ```
     /// use std::sync::OnceLock;
@@ -163,8 +171,9 @@ impl Builder {
     /// jobs fail with the reason.
     ///
     /// # Errors
-    /// When a setting cannot be used, when [`mpm::init`](crate::init) has not run, when two targets have one name, or
-    /// when the system has no thread or descriptor left. No process has been started then.
+    /// When a setting cannot be used, when [`mpm::init`](crate::init) has not run, when two targets have one name, when this
+    /// process shall be forked and has other threads, or when the system has no thread or descriptor left. No process has been
+    /// started then.
     pub fn build(self) -> Result<Pool> {
         self.build_with(false)
     }
@@ -184,7 +193,8 @@ impl Builder {
     }
 
     fn build_with(self, promised: bool) -> Result<Pool> {
-        let Self { mut settings, env, cwd, preload, start } = self;
+        let Self { mut settings, workers, env, cwd, preload, start } = self;
+        settings.workers = workers.map_or_else(default_workers, Ok)?;
         check(&settings, &env)?;
         installed()?;
         let chosen = start.map_or_else(default_start_method, |method| Ok(Some(method)))?;
@@ -205,6 +215,18 @@ impl Builder {
         let thread = thread.map_err(system("start the pool's supervisor thread"))?;
         Ok(Pool::from_parts(shared, thread))
     }
+}
+
+/// As many as the environment says, or as there are CPUs.
+fn default_workers() -> Result<usize> {
+    let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) else {
+        return Ok(usable_cpus().min(MOST_WORKERS));
+    };
+    let number = text.to_str().and_then(|text| text.parse().ok()).filter(|number| (1..=MOST_WORKERS).contains(number));
+    number.ok_or_else(|| {
+        let text = format!("environment variable {VARIABLE}={text:?}: a pool has from 1 to {MOST_WORKERS} workers");
+        Error::new(Kind::Setting, text)
+    })
 }
 
 fn check(settings: &Settings, env: &[(OsString, OsString)]) -> Result<()> {

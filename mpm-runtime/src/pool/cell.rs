@@ -42,6 +42,8 @@ struct State {
     outcome: Option<Raw>,
     facts: Facts,
     watchers: Vec<Watcher>,
+    /// How many threads wait for the end.
+    waiting: u32,
 }
 
 /// What is known about how a job went.
@@ -145,9 +147,11 @@ impl Cell {
         state.finished = true;
         state.outcome = Some(outcome);
         state.facts = Facts { total: Some(self.submitted.elapsed()), ..facts };
-        let watchers = std::mem::take(&mut state.watchers);
+        let (watchers, is_awaited) = (std::mem::take(&mut state.watchers), state.waiting > 0);
         drop(state);
-        self.changed.notify_all();
+        if is_awaited {
+            self.changed.notify_all();
+        }
         watchers.into_iter().for_each(Watcher::tell);
     }
 
@@ -165,7 +169,10 @@ impl Cell {
     pub(super) fn wait(&self, until: Option<Instant>) -> Option<Result<Raw, JobError>> {
         let mut state = self.lock();
         while !state.finished {
-            state = wait_on(&self.changed, state, remaining(until)?);
+            let left = remaining(until)?;
+            state.waiting += 1;
+            state = wait_on(&self.changed, state, left);
+            state.waiting -= 1;
         }
         Some(state.outcome.take().ok_or(JobError::Taken))
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::Cell;
-use super::member::{Fate, Member, Outcome, Process, Waiting};
+use super::member::{Fate, Member, Outcome, Process, State, Waiting};
 use super::policy::worth_a_spin;
 use super::shared::Settings;
 use crate::link::armed;
@@ -48,6 +48,8 @@ pub(super) struct Core {
     pub(super) outcomes: Vec<Outcome>,
     /// The queue has got shorter since somebody was told.
     pub(super) freed: bool,
+    /// How many threads wait for room in the queue.
+    pub(super) blocked: usize,
 }
 
 /// How the pool is ending. Each request to end can only hurry it.
@@ -79,6 +81,7 @@ impl Core {
             ended: false,
             outcomes: Vec::new(),
             freed: false,
+            blocked: 0,
         }
     }
 
@@ -169,9 +172,21 @@ impl Core {
         }
     }
 
-    /// Whether a member's process has been given its last job and has no successor.
+    /// Whether a member's process has no successor and needs one: it has been given its last job, or it starts still and there is
+    /// more to do than its only job.
     pub(super) fn wants_successor(&self, member: &Member) -> bool {
-        member.next.is_none() && member.process.as_ref().is_some_and(|p| p.takes_jobs() && p.may_take(self.max_jobs) == 0)
+        let needs_one = |p: &Process| match p.state {
+            State::Ready { .. } => p.takes_jobs() && p.may_take(self.max_jobs) == 0,
+            State::Starting { .. } => p.is_promising() && self.max_jobs == 1 && self.runs_behind(),
+            State::Stopping { .. } => false,
+        };
+        member.next.is_none() && member.process.as_ref().is_some_and(needs_one)
+    }
+
+    /// Whether more jobs wait than there are processes that will take one each, in a pool whose starts go well.
+    fn runs_behind(&self) -> bool {
+        let to_come = self.all_processes().filter(|p| p.is_promising() && p.may_take(self.max_jobs) > 0).count();
+        self.failures == 0 && self.mean.is_some() && self.waiting > to_come
     }
 
     /// How many jobs a process may be given now, at most.

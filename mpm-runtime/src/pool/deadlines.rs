@@ -12,7 +12,11 @@ pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Du
         if process.deadline().is_some_and(|deadline| deadline <= now) {
             let fate = match process.state {
                 State::Starting { .. } => {
-                    Fate::Unready(format!("was not ready within {start_timeout:?}; {}", plan.not_ready(process.preloading)))
+                    let hint = match process.preloading.and_then(|index| plan.preload_name(index)) {
+                        Some(job) => format!(": it runs preload job `{job}`"),
+                        None => "; does main() begin with mpm::init()?".to_owned(),
+                    };
+                    Fate::Unready(format!("was not ready within {start_timeout:?}{hint}"))
                 }
                 _ => Fate::Ended("the pool ended and its worker did not; it may have run in part"),
             };

@@ -1,7 +1,9 @@
 //! Jobs that run before there are workers: kept by the builder, checked when their results come.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::codec::panic_message;
 use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Target, UnknownTarget};
 use crate::start::{self, CheckPreload, PreloadJob};
@@ -64,5 +66,7 @@ impl Preload {
 }
 
 fn check<F: Target<Output: Preloaded>>(result: Vec<u8>) -> std::result::Result<(), String> {
-    F::decode_output(result).map_err(|e| e.to_string())?.succeeded()
+    // Only a failure comes to code of the user's: it decodes the error and prints it. That may panic.
+    catch_unwind(AssertUnwindSafe(|| F::decode_output(result).map_err(|e| e.to_string())?.succeeded()))
+        .unwrap_or_else(|payload| Err(format!("printing its error panicked: {}", panic_message(&*payload))))
 }

@@ -36,8 +36,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Default for Settings {
     fn default() -> Self {
-        let (name, workers, grace) = ("mpm".to_owned(), usable_cpus(), Duration::from_secs(2));
-        Self { name, workers, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
+        let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
+        Self { name, workers: 1, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
     }
 }
 
@@ -45,7 +45,8 @@ impl Default for Settings {
 #[derive(Debug)]
 pub(super) struct Changes {
     outcomes: Vec<Outcome>,
-    freed: bool,
+    /// Somebody waits for room, and there is some.
+    room: bool,
     ended: bool,
     wake_supervisor: bool,
 }
@@ -56,11 +57,11 @@ impl Changes {
         let (freed, wake, ended) = (std::mem::take(&mut core.freed), std::mem::take(&mut core.wake), core.ended);
         // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
         let wake_supervisor = wake || (core.ending.is_some() && !ended && (freed || !outcomes.is_empty()));
-        Self { outcomes, freed, ended, wake_supervisor }
+        Self { outcomes, room: freed && core.blocked > 0, ended, wake_supervisor }
     }
 
     pub(super) fn is_nothing(&self) -> bool {
-        self.outcomes.is_empty() && !self.freed && !self.ended && !self.wake_supervisor
+        self.outcomes.is_empty() && !self.room && !self.ended && !self.wake_supervisor
     }
 }
 
@@ -128,11 +129,11 @@ impl Shared {
 
     /// Tells everybody of what has changed. Runs code of the user's: the wakers of tasks.
     pub(super) fn tell(&self, changes: Changes) {
-        let Changes { outcomes, freed, ended, wake_supervisor } = changes;
+        let Changes { outcomes, room, ended, wake_supervisor } = changes;
         if wake_supervisor {
             self.doorbell.ring();
         }
-        if freed || ended {
+        if room || ended {
             self.room.notify_all();
         }
         if ended {
@@ -190,7 +191,9 @@ impl Shared {
             if !block {
                 return Err(Refusal::Full(self.settings.queue));
             }
+            core.blocked += 1;
             core = self.room.wait(core).unwrap_or_else(PoisonError::into_inner);
+            core.blocked -= 1;
         }
         let cell = core.enqueue(target, name, payload);
         core.dispatch();

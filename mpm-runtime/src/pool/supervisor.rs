@@ -16,8 +16,8 @@ use super::member::{Fate, Process, State};
 use super::policy::FailedStart;
 use super::shared::{News, Shared};
 use crate::error::{Error, Kind, WorkerExit};
-use crate::start::{self, Origin, Plan, Reply, StartMethod, flush_stderr, how, put_aside, read_reply};
-use crate::sys::{OwnThread, Poller};
+use crate::start::{self, Origin, Reply, StartMethod, Together, flush_stderr, how, put_aside, read_reply};
+use crate::sys::{Keys, OwnThread, Poller};
 
 /// A worker that dies within this time after it was ready, without a job, may be one of many that will.
 const EARLY: Duration = Duration::from_secs(1);
@@ -55,13 +55,13 @@ impl Supervisor {
     /// Runs until the pool has ended.
     pub(super) fn run(mut self, thread: &OwnThread) {
         let ran = catch_unwind(AssertUnwindSafe(|| self.turns(thread)));
+        let awake = thread.awake();
         // A panic here is a bug of mpm's. Nobody shall wait for ever because of it.
         let reason: Option<Arc<str>> = match ran {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(format!("its supervisor cannot wait for events: {error}").into()),
             Err(_) => Some("its supervisor panicked; this is a bug in mpm".into()),
         };
-        let awake = thread.awake();
         if let Origin::Template(template) = std::mem::replace(&mut self.origin, Origin::Spawn) {
             put_aside(template);
         }
@@ -74,36 +74,38 @@ impl Supervisor {
             core.ended = true;
         });
         drop(self);
+        let awake = thread.lend(awake, || shared.tell(changes));
+        drop(shared);
         drop(awake);
-        thread.lend(|| shared.tell(changes));
         flush_stderr(thread);
     }
 
     fn turns(&mut self, thread: &OwnThread) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let mut ready = vec![DOORBELL];
+        let mut ready = Keys::none();
         loop {
-            let awake = thread.awake();
+            let mut awake = thread.awake();
             let ((ended, wake_at), changes) = shared.change(|core| self.turn(core, &ready));
             let (nothing_came, later) = shared.change(|core| ended || core.arm());
-            drop(awake);
             for changes in [changes, later].into_iter().filter(|changes| !changes.is_nothing()) {
-                thread.lend(|| shared.tell(changes));
+                awake = thread.lend(awake, || shared.tell(changes));
             }
+            drop(awake);
             if ended {
                 return Ok(());
             }
             ready = if nothing_came {
                 self.poller.wait(wake_at.map(|at| at.saturating_duration_since(Instant::now())))?
             } else {
-                Vec::new()
+                Keys::none()
             };
         }
     }
 
-    fn turn(&mut self, core: &mut Core, ready: &[u64]) -> (bool, Option<Instant>) {
+    fn turn(&mut self, core: &mut Core, ready: &Keys) -> (bool, Option<Instant>) {
         self.failed_now = false;
-        if ready.contains(&DOORBELL) {
+        let _together = Together::begin();
+        if ready.iter().any(|key| key == DOORBELL) {
             self.shared.doorbell.clear();
         }
         core.disarm();
@@ -119,7 +121,7 @@ impl Supervisor {
                 }
             }
         }
-        for key in ready.iter().filter(|key| **key != DOORBELL) {
+        for key in ready.iter().filter(|key| *key != DOORBELL) {
             if key % 2 == 0 { self.bury(core, key / 2) } else { self.hear(core, key / 2) }
         }
         let now = Instant::now();
@@ -236,13 +238,17 @@ impl Supervisor {
 }
 
 /// The error of a worker that ended before it was of any use.
-fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>, plan: &Plan) -> Error {
+fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>, plan: &start::Plan) -> Error {
     let (worker, pid) = (&process.worker, process.pid());
     let reason = match (&process.refused, &process.fate) {
         (Some(reason), _) => format!("worker {worker} (pid {pid}) refused to start: {reason}"),
         (None, Some(Fate::Unready(reason))) => format!("worker {worker} (pid {pid}) {reason}"),
         _ if matches!(process.state, State::Starting { .. }) => {
-            format!("worker {worker} (pid {pid}) {} before it was ready; {}", how(exit), plan.not_ready(process.preloading))
+            let when = match process.preloading.and_then(|index| plan.preload_name(index)) {
+                Some(job) => format!("while it ran preload job `{job}`"),
+                None => "before it was ready; does main() begin with mpm::init()?".to_owned(),
+            };
+            format!("worker {worker} (pid {pid}) {} {when}", how(exit))
         }
         _ => format!("worker {worker} (pid {pid}) {} before it did a job", how(exit)),
     };

@@ -1,6 +1,6 @@
 //! The processes that this process has started and that have not ended.
 
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handle::Process;
 use super::running::Running;
@@ -10,8 +10,12 @@ static ACTIVE: Mutex<Vec<Arc<Running>>> = Mutex::new(Vec::new());
 
 /// Lists a process until it ends.
 pub(super) fn add(running: &Arc<Running>) {
-    static JOIN_AT_EXIT: Once = Once::new();
-    JOIN_AT_EXIT.call_once(|| at_exit(join_all));
+    // The process whose exit waits: a copy of it runs only the hooks that it has registered itself.
+    static JOINS_AT_EXIT: Mutex<Option<u32>> = Mutex::new(None);
+    let before = JOINS_AT_EXIT.lock().unwrap_or_else(PoisonError::into_inner).replace(running.owner);
+    if before != Some(running.owner) {
+        at_exit(join_all);
+    }
     let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
     // In a copy of the process, those of the original are not its own.
     active.retain(|known| known.owner == running.owner);

@@ -122,7 +122,7 @@ impl<R> Process<R> {
         self.exit_status().is_none()
     }
 
-    /// How it ended; `None` as long as it runs.
+    /// How it ended; `None` as long as it runs. Once [`wait_fd`](Self::wait_fd) is ready there is an answer.
     #[must_use]
     pub fn exit_status(&self) -> Option<HowItEnded> {
         self.running.exit_status()

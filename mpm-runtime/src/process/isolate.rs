@@ -43,7 +43,8 @@ pub fn isolate<R: Serialize + DeserializeOwned>(run: impl FnOnce() -> R) -> Resu
 /// # Safety
 /// Of all threads the copy has only the calling one. What another thread was just changing stays half changed in the copy, and what it had
 /// locked stays locked. The closure, and everything that it calls or drops, must neither read the one nor wait for the other. The C library
-/// takes care of its allocator and its standard streams, the Rust standard library does not take care of its locks (`stdout`, for example).
+/// takes care of its allocator and its standard streams; the Rust standard library does not take care of its locks: `stdout`, the
+/// environment, the panic hook. What the closure prints to `stdout` without a line end does not appear.
 ///
 /// # Errors
 /// As [`isolate`], but for the threads.

@@ -9,6 +9,9 @@ use crate::error::{DataError, Death, DidRun, Error, HowItEnded, JobError, Kind, 
 use crate::start::{Capture, Reply, StartMethod, how, read_reply};
 use crate::sys::{Exit, Pidfd, Socket};
 
+/// How long the starting thread may take to reap a process that has ended. Only one that is not there any more takes so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// One process; all its handles share this.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -73,8 +76,13 @@ impl Running {
         self.has_ended.notify_all();
     }
 
+    /// How it ended. What its pidfd tells already is waited for: the starting thread is about to reap it.
     pub(super) fn exit_status(&self) -> Option<HowItEnded> {
-        self.lock().as_ref().map(|ended| how(ended.exit))
+        let known = self.lock().as_ref().map(|ended| how(ended.exit));
+        if known.is_some() || self.owner != std::process::id() || !self.pidfd.has_ended() {
+            return known;
+        }
+        self.wait(Instant::now().checked_add(PATIENCE))
     }
 
     /// Waits for its end, until the given moment or for ever.

@@ -126,7 +126,7 @@ fn set_up(socket: Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
     if let Born::OfTemplate(Some(title)) = born {
         title.write(&hello.name);
     }
-    let checked = check(&hello, nonce).and_then(|registry| {
+    let checked = check(&hello, nonce, born).and_then(|registry| {
         let jobs = preload_jobs(hello.preload, &mut beside)?;
         if !jobs.is_empty() {
             run_preload(&socket, registry, jobs)?;
@@ -177,7 +177,7 @@ fn set_up_template(socket: &Socket, nonce: u64) -> Result<Inheritance, Refusal> 
     let (hello, HelloFds { lifeline, parent, mut beside, .. }) = Hello::receive(socket).map_err(Refusal::no_handshake)?;
     // Only while user code runs here; later it is for this process to end its workers before itself.
     let tied = tie(lifeline, false)?;
-    let registry = check(&hello, nonce).map_err(Refusal::handshake)?;
+    let registry = check(&hello, nonce, &Born::OfParent).map_err(Refusal::handshake)?;
     let jobs = preload_jobs(hello.preload, &mut beside).map_err(Refusal::handshake)?;
     let inheritance = Inheritance::prepare(socket, registry, jobs, Pidfd::from(parent))?;
     drop(tied);
@@ -197,14 +197,17 @@ fn tie(lifeline: OwnedFd, second_tie: bool) -> Result<Option<Armed>, Refusal> {
 }
 
 /// Whether this process is what the parent expects; enters the directory.
-fn check(hello: &Hello, nonce: u64) -> Result<&'static Registry, String> {
+fn check(hello: &Hello, nonce: u64, born: &Born) -> Result<&'static Registry, String> {
     if hello.protocol != PROTOCOL || hello.nonce != nonce {
         return Err("the parent speaks another version of the protocol, or the token is not its own".to_owned());
     }
     let registry = Registry::global().map_err(|e| e.to_string())?;
-    let build = executable_identity().map_err(|e| format!("look at /proc/self/exe: {e}"))?;
-    if build != hello.build {
-        return Err("this is not the executable that the parent runs".to_owned());
+    // A copy of a template runs what that runs, which has been looked at.
+    if !matches!(born, Born::OfTemplate(_)) {
+        let build = executable_identity().map_err(|e| format!("look at /proc/self/exe: {e}"))?;
+        if build != hello.build {
+            return Err("this is not the executable that the parent runs".to_owned());
+        }
     }
     if registry.fingerprint() != hello.fingerprint {
         return Err("the registered targets differ from the parent's".to_owned());
@@ -268,7 +271,10 @@ impl Refusal {
     }
 
     pub(super) fn end(self) -> ! {
-        say(&format!("mpm: worker not started: {}", self.reason));
+        // With threads, the parent has been told, and goes another way where nobody has chosen this one.
+        if !matches!(self.reply, Some(Reply::HasThreads(_))) {
+            say(&format!("mpm: worker not started: {}", self.reason));
+        }
         exit_now(self.exit.code())
     }
 }

@@ -50,14 +50,15 @@ impl Inherited {
 
 /// Forks this process. The copy leaves what is not the user's of this one, runs `in_copy` and ends with the code that it
 /// returns, if it does.
-pub(super) fn fork_this_process(promised: bool, stderr: &OwnedFd, in_copy: impl FnOnce() -> i32) -> Result<Child> {
+pub(super) fn fork_this_process(promised: bool, stderr: OwnedFd, in_copy: impl FnOnce() -> i32) -> Result<Child> {
     flush_output();
     let alone = if promised { Alone::promised() } else { check_alone()? };
     match fork(alone).map_err(system("fork this process"))? {
         None => {
             let ran = catch_unwind(AssertUnwindSafe(|| {
                 leave_the_original();
-                drop(adopt_stderr(stderr));
+                drop(adopt_stderr(&stderr));
+                drop(stderr);
                 in_copy()
             }));
             // Not a step further: what called this belongs to the original.
@@ -79,7 +80,9 @@ fn check_alone() -> Result<Alone> {
 /// Forks the process that `launch` describes.
 pub(crate) fn fork_process(launch: Launch, promised: bool) -> Result<Child> {
     let Launch { nonce, control, stderr, plan, .. } = launch;
-    fork_this_process(promised, &stderr, || {
+    // This copy is the one that they are for.
+    let control = OwnedFd::from(control);
+    fork_this_process(promised, stderr.into(), || {
         set_environment(&plan.environment);
         be_worker(Socket::from(control), nonce, Born::AsCopy)
     })
@@ -91,7 +94,7 @@ pub(crate) fn fork_to_run(name: &str, promised: bool, work: impl FnOnce(&Socket)
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a copy"))?;
     let inherited = Inherited::new()?;
     let original = (current_process().name().to_owned(), std::process::id());
-    let child = fork_this_process(promised, &stderr, || {
+    let child = fork_this_process(promised, stderr, || {
         inherited.tied(|pidfd| {
             // A closure may close the lifeline.
             arm_parent_death_signal(original.1);
@@ -103,7 +106,10 @@ pub(crate) fn fork_to_run(name: &str, promised: bool, work: impl FnOnce(&Socket)
                 parent: ParentProcess::new(original.0, original.1, pidfd),
             });
             let code = work(&Socket::from(theirs));
-            flush_output();
+            // Another thread may have been printing, whose lock nobody opens here.
+            if !promised {
+                flush_output();
+            }
             code
         })
     })?;

@@ -3,25 +3,29 @@
 //! | state | left |
 //! |---|---|
 //! | preparing | preload jobs run, on a thread of their own | they have returned: serving; one fails or leaves threads: ends with the reason |
-//! | serving | waits for orders, one thread, runs no code of the user's | the parent is gone: kills its workers and ends |
+//! | serving | waits for orders, one thread, runs no code of the user's | the parent is gone: kills its workers and ends; it cannot be heard or answered: ends, and its workers go on |
 //!
 //! Preload jobs run on a thread that is gone when the first worker is forked. What is kept for each thread, such as the
 //! state of random number generators and of hash maps, goes with it, so that each worker draws its own.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::child::{Born, Refusal, be_worker, run_preload};
-use super::handshake::{Answer, Order, receive, send};
+use super::handshake::{Answer, Order, receive_even_cut, send};
+use super::line::is_hang_up;
 use super::plan::PreloadJob;
 use super::recipe::installed;
 use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
     Alone, Pidfd, Socket, Title, adopt_stderr, alone, exit_now, fault_point, fill_standard_streams, flush_output, fork,
-    ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, wake_at_parent_death, watch_children,
+    has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, wake_at_parent_death,
+    watch_children,
 };
 
 /// What a template has when it serves.
@@ -41,21 +45,25 @@ impl Inheritance {
         parent: Pidfd,
     ) -> Result<Self, Refusal> {
         let installed = installed().map_err(|e| Refusal::handshake(e.to_string()))?;
-        let bare = jobs.is_empty();
-        if !bare {
-            preload_on_a_thread(socket, registry, jobs).map_err(Refusal::handshake)?;
-        }
-        if let Err(error) = alone(installed.recipe.parks_main()) {
-            let when = if bare { "before main() called mpm::init()" } else { "before mpm::init() or while it was preloaded" };
-            return Err(Refusal::threads(format!(
+        let check_alone = |when: &str| match alone(installed.recipe.parks_main()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!(
                 "it cannot fork workers: {error}, started {when}; a copy would find locks that nobody opens. \
                  Start threads later, or use StartMethod::Spawn"
-            )));
+            )),
+        };
+        check_alone("before main() called mpm::init()").map_err(Refusal::threads)?;
+        if !jobs.is_empty() {
+            preload_on_a_thread(socket, registry, jobs).map_err(Refusal::handshake)?;
+            // No other way would do: each worker would preload the same.
+            check_alone("while it was preloaded").map_err(Refusal::handshake)?;
         }
         // What lies in buffers, each worker would write out once more; and each begins with clean signals.
         flush_output();
         reset_signals();
         fill_standard_streams();
+        // What each worker would look up for itself.
+        has_several_cpus();
         wake_at_parent_death();
         Ok(Self { parent, title: Title::find(), ignores_children: watch_children() })
     }
@@ -72,19 +80,26 @@ fn preload_on_a_thread(socket: &Socket, registry: &'static Registry, jobs: Vec<P
 pub(super) fn serve_forks(socket: Socket, inheritance: Inheritance) -> ! {
     let mut workers = Vec::new();
     loop {
-        let served = wait_for_order(&socket, &inheritance.parent).and_then(|()| receive(&socket, false));
-        let answered = match served {
+        let order = wait_for_order(&socket, &inheritance.parent).and_then(|()| receive_even_cut(&socket, false));
+        let answered = match order {
             Ok((Order::Fork { nonce }, fds)) => {
-                let Ok([control, stderr]) = <[OwnedFd; 2]>::try_from(fds) else { end(&workers) };
                 fault_point("forking");
-                match fork(Alone::promised()) {
-                    Ok(None) => {
-                        drop(socket);
-                        become_forked(control, stderr, nonce, inheritance)
-                    }
-                    Ok(Some(pid)) => {
+                let forked = match fds.map(<[OwnedFd; 2]>::try_from) {
+                    Some(Ok([control, stderr])) => match fork(Alone::promised()) {
+                        Ok(None) => {
+                            drop(socket);
+                            become_forked(control, stderr, nonce, inheritance)
+                        }
+                        Ok(Some(pid)) => Ok(pid),
+                        Err(error) => Err(error),
+                    },
+                    // There was no room for them here.
+                    _ => Err(Errno::EMFILE.into()),
+                };
+                match forked.and_then(|pid| hand_over(&socket, pid).map(|()| pid)) {
+                    Ok(pid) => {
                         workers.push(pid);
-                        answer_fork(&socket, pid)
+                        Ok(())
                     }
                     Err(error) => send(&socket, &Answer::NotForked(error.raw_os_error().unwrap_or(0)), &[]),
                 }
@@ -96,8 +111,13 @@ pub(super) fn serve_forks(socket: Socket, inheritance: Inheritance) -> ! {
             }
             Err(error) => Err(error),
         };
-        if answered.is_err() {
-            end(&workers);
+        match answered {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof || is_hang_up(&error) => end(&workers),
+            Err(error) => {
+                say(&format!("mpm: the template cannot go on: {error}"));
+                exit_now(WorkerExit::LinkDamaged.code());
+            }
         }
     }
 }
@@ -106,25 +126,22 @@ pub(super) fn serve_forks(socket: Socket, inheritance: Inheritance) -> ! {
 fn wait_for_order(socket: &Socket, parent: &Pidfd) -> std::io::Result<()> {
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(parent.as_fd(), PollFlags::POLLIN)];
     while let Err(error) = poll(&mut fds, PollTimeout::NONE) {
-        if error != nix::errno::Errno::EINTR {
+        if error != Errno::EINTR {
             return Err(error.into());
         }
     }
-    if fds[1].any().unwrap_or(true) { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    if fds[1].any().unwrap_or(true) { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
-fn answer_fork(socket: &Socket, pid: i32) -> std::io::Result<()> {
-    match Pidfd::open(pid) {
-        Ok(pidfd) => send(socket, &Answer::Forked { pid }, &[pidfd.as_fd()]),
-        Err(error) => {
-            // Nobody would notice its end.
-            reap(pid);
-            send(socket, &Answer::NotForked(error.raw_os_error().unwrap_or(0)), &[])
-        }
-    }
+/// Gives a new worker to the parent, or ends it: nobody would notice its end.
+fn hand_over(socket: &Socket, pid: i32) -> std::io::Result<()> {
+    let given = Pidfd::open(pid).and_then(|pidfd| send(socket, &Answer::Forked { pid }, &[pidfd.as_fd()]));
+    given.inspect_err(|_| {
+        reap(pid);
+    })
 }
 
-/// The parent is gone, or this process cannot go on: nobody is left behind.
+/// The parent is gone: nobody is left behind.
 fn end(workers: &[i32]) -> ! {
     workers.iter().for_each(|pid| kill_own_group_of(*pid));
     exit_now(WorkerExit::Finished.code())

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -152,8 +153,19 @@ pub(super) fn send(socket: &Socket, message: &impl Serialize, fds: &[BorrowedFd<
 
 /// Receives one message; with `now`, one that is not there yet is an error.
 pub(super) fn receive<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Vec<OwnedFd>)> {
-    let mut buffer = vec![0; LONGEST];
-    let (n, fds) = socket.receive(&mut buffer, now)?;
+    let (message, fds) = receive_even_cut(socket, now)?;
+    Ok((message, fds.ok_or(Errno::EMFILE)?))
+}
+
+/// As [`receive`], but a message whose descriptors this process has no room for comes with `None`.
+pub(super) fn receive_even_cut<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Option<Vec<OwnedFd>>)> {
+    // A buffer of the right length: what a template and its copies touch, each of them has to copy after the next fork.
+    let len = socket.next_len(now)?;
+    if len > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a control message is longer than any of ours"));
+    }
+    let mut buffer = vec![0; len];
+    let (n, fds) = socket.receive_even_cut(&mut buffer, now)?;
     let unreadable = |e| io::Error::new(io::ErrorKind::InvalidData, e);
     let message = postcard::from_bytes(buffer.get(..n).unwrap_or_default()).map_err(unreadable)?;
     Ok((message, fds))

@@ -13,15 +13,16 @@ use super::stderr::{Capture, capture_stderr};
 use crate::error::{Error, Kind, Result};
 use crate::link::ParentEnd;
 use crate::registry::Registry;
-use crate::sys::{Doorbell, Lifeline, Memfd, Pidfd, Socket, executable_identity};
+use crate::sys::{Doorbell, Lifeline, Memfd, Pidfd, Private, Socket, executable_identity};
 
-/// What is needed to start a worker; dropped afterwards, it closes the child's ends in this process.
+/// What is needed to start a worker; dropped afterwards, it closes the child's ends in this process. A copy of this process that
+/// is made while it waits has nothing of it.
 #[derive(Debug)]
 pub(crate) struct Launch {
     pub(super) name: Arc<str>,
     pub(super) nonce: u64,
-    pub(super) control: OwnedFd,
-    pub(super) stderr: OwnedFd,
+    pub(super) control: Private,
+    pub(super) stderr: Private,
     pub(super) plan: Arc<Plan>,
 }
 
@@ -62,7 +63,13 @@ pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)>
     let (hello, beside) = hello(worker, plan, method, Duty::Serve { max_jobs }, registry)?;
     let [requests, responses] = fds.as_fds();
     greet(link.socket(), &Hello { daemon: true, ..hello }, &[requests, responses, doorbell.ringer()], &beside)?;
-    let launch = Launch { name: Arc::clone(worker), nonce: hello.nonce, control, stderr, plan: Arc::clone(plan) };
+    let launch = Launch {
+        name: Arc::clone(worker),
+        nonce: hello.nonce,
+        control: control.into(),
+        stderr: stderr.into(),
+        plan: Arc::clone(plan),
+    };
     Ok((link, capture, launch))
 }
 
@@ -83,7 +90,13 @@ pub(crate) fn prepare_single(offer: &SingleOffer<'_>) -> Result<(Socket, Option<
     beside.extend(memory);
     let given: Vec<_> = streams.iter().flatten().map(AsFd::as_fd).collect();
     greet(&socket, &Hello { daemon, ..hello }, &given, &beside)?;
-    let launch = Launch { name: Arc::clone(name), nonce: hello.nonce, control, stderr, plan: Arc::clone(plan) };
+    let launch = Launch {
+        name: Arc::clone(name),
+        nonce: hello.nonce,
+        control: control.into(),
+        stderr: stderr.into(),
+        plan: Arc::clone(plan),
+    };
     Ok((socket, capture, launch))
 }
 

@@ -6,14 +6,16 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::handshake::{Answer, Duty, Reply, read_reply, receive};
+use nix::errno::Errno;
+
+use super::handshake::{Answer, Duty, Reply, read_reply, receive_even_cut};
 use super::launch::{greet, hello};
 use super::method::StartMethod;
 use super::plan::Plan;
 use super::process::{ChildProcess, Forked};
 use super::recipe::{Role, installed};
 use super::served::Reap;
-use super::starter::{Failure, FailureKind, Started, Then};
+use super::starter::{Failure, FailureKind, Started, Then, reap_in_background};
 use super::stderr::{Capture, capture_stderr};
 use super::template::Template;
 use crate::error::{Error, Kind};
@@ -54,6 +56,8 @@ pub(super) struct Line {
     pub(super) preloading: Option<u32>,
     pub(super) refused: Option<(String, FailureKind)>,
     pub(super) sent: VecDeque<Sent>,
+    /// When it was last seen to get on: it became ready, or answered.
+    pub(super) progress: Instant,
 }
 
 /// Keys of the poller: two for each template.
@@ -68,7 +72,8 @@ pub(super) const fn socket_key(template: u64) -> u64 {
 impl Line {
     pub(super) fn new(child: Child, socket: Socket, capture: Capture) -> Self {
         let run = Run(Arc::new(AtomicBool::new(true)));
-        Self { child, run, socket, capture, serving: false, proven: false, preloading: None, refused: None, sent: VecDeque::new() }
+        let (serving, proven, preloading, refused, sent) = (false, false, None, None, VecDeque::new());
+        Self { child, run, socket, capture, serving, proven, preloading, refused, sent, progress: Instant::now() }
     }
 
     /// Starts a template by exec.
@@ -110,11 +115,19 @@ impl Line {
         self.child.pidfd().has_ended()
     }
 
+    /// The preload job that it runs.
+    pub(super) fn preload_job<'a>(&self, plan: &'a Plan) -> Option<&'a str> {
+        plan.preload_name(self.preloading?)
+    }
+
     /// Reads one reply; whether there was one.
     pub(super) fn hear_reply(&mut self, plan: &Plan) -> io::Result<bool> {
         let Some((reply, _)) = read_reply(&self.socket)? else { return Ok(false) };
         match reply {
-            Reply::Ready => self.serving = true,
+            Reply::Ready => {
+                self.serving = true;
+                self.progress = Instant::now();
+            }
             Reply::Preloading(index) => self.preloading = Some(index),
             Reply::Preloaded(index, result) => {
                 self.preloading = None;
@@ -135,14 +148,24 @@ impl Line {
 
     /// Reads one answer to what was sent first; whether there was one.
     pub(super) fn hear_answer(&mut self) -> io::Result<bool> {
-        let (answer, fds) = match receive::<Answer>(&self.socket, true) {
+        let (answer, fds) = match receive_even_cut::<Answer>(&self.socket, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             other => other?,
         };
+        self.progress = Instant::now();
         match (self.sent.pop_front(), answer) {
             (Some(Sent::Fork { template, then, .. }), Answer::Forked { pid }) => {
-                let pidfd = fds.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
                 self.proven = true;
+                let Some(fds) = fds else {
+                    // It runs, and this process has no room for what would tell of its end.
+                    reap_in_background(&template, &self.run, pid, Box::new(drop));
+                    let error = Error::new(Kind::System, "take over a forked worker").because(io::Error::from(Errno::EMFILE));
+                    if let Some(then) = then {
+                        then(Err(Failure::passing(error)));
+                    }
+                    return Ok(true);
+                };
+                let pidfd = fds.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
                 let process = Forked::new(pid, Pidfd::from(pidfd), Arc::clone(&template), self.run.clone());
                 // One that is not wanted any more is killed and reaped by its drop.
                 if let Some(then) = then {

@@ -19,7 +19,8 @@ const VARIABLE: &str = "MPM_START_METHOD";
 /// | `Spawn` | this program, started anew | about 1 ms | nothing |
 /// | `Fork` | a copy of this process as it was when the pool was built | about 0.2 ms, more with much memory | everything this process had |
 ///
-/// `Fork` is refused in a process that has other threads: a copy would hold their locks for ever.
+/// `Fork` is refused in a process that has other threads: a copy would hold their locks for ever. Exit hooks (atexit(3)) that this
+/// process has registered before run in this process alone (with glibc).
 ///
 /// Which one is used: the one that the builder names; else what [`set_start_method`] has set; else what the environment
 /// variable `MPM_START_METHOD` names; else `ForkServer`.

@@ -2,14 +2,15 @@
 
 use std::io;
 
+use super::orders::{Order, post};
 use super::process::{ChildProcess, Ending};
-use super::starter::{Order, Starter, Then, next_ticket, post};
+use super::starter::{Starter, Then, next_ticket};
 use crate::sys::Exit;
 
 /// A process that is nobody's worker.
 pub(super) struct Minded {
-    child: ChildProcess,
-    then: Then<Exit>,
+    pub(super) child: ChildProcess,
+    pub(super) then: Then<Exit>,
 }
 
 /// Marks the poller's keys of such processes.

@@ -86,10 +86,9 @@ impl Plan {
         self.preload.jobs.is_empty()
     }
 
-    /// What a process does that is not ready: it runs this preload job, or has not come to `init`.
-    pub(crate) fn not_ready(&self, preloading: Option<u32>) -> String {
-        let job = preloading.and_then(|index| self.preload.jobs.get(usize::try_from(index).ok()?));
-        job.map_or_else(|| "does main() begin with mpm::init()?".to_owned(), |job| format!("it ran preload job `{}`", job.name))
+    /// The name of preload job number `index`.
+    pub(crate) fn preload_name(&self, index: u32) -> Option<&str> {
+        self.preload.jobs.get(usize::try_from(index).ok()?).map(|job| job.name.as_str())
     }
 
     /// The check of the result of preload job number `index`.

@@ -1,6 +1,7 @@
 //! What the starting thread knows of one template: whether it runs, and who waits for what of it.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ pub(super) struct Fork {
     pub(super) ticket: u64,
     pub(super) launch: Launch,
     pub(super) limit: Duration,
-    /// From then on the template is overdue.
+    /// From then on it is overdue.
     pub(super) until: Option<Instant>,
     pub(super) then: Then<Started>,
 }
@@ -56,11 +57,11 @@ pub(super) enum Request {
 
 /// What this thread knows of one template.
 pub(super) struct Served {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     is_copy: bool,
-    line: Option<Line>,
+    pub(super) line: Option<Line>,
     running: Arc<AtomicBool>,
-    waiting: VecDeque<(Arc<Template>, Request)>,
+    pub(super) waiting: VecDeque<(Arc<Template>, Request)>,
     /// Why it will never run again.
     dead: Option<Arc<str>>,
 }
@@ -164,7 +165,7 @@ impl Served {
         }
     }
 
-    fn fail_all(&mut self, reason: &str, kind: FailureKind) {
+    pub(super) fn fail_all(&mut self, reason: &str, kind: FailureKind) {
         let sent = self.line.as_mut().map(|line| std::mem::take(&mut line.sent)).unwrap_or_default();
         for sent in sent {
             match sent {
@@ -188,8 +189,12 @@ impl Served {
             match heard {
                 Ok(true) => {}
                 Ok(false) => return,
-                // Nothing more comes from it; its end tells why.
-                Err(_) => {
+                // Nothing more comes from it; its end tells why, unless that is made here.
+                Err(error) => {
+                    if line.refused.is_none() && error.kind() != ErrorKind::UnexpectedEof && !line.has_ended() {
+                        let pid = line.child.pid();
+                        line.refused = Some((format!("the template (pid {pid}) had to be killed: {error}"), FailureKind::Passing));
+                    }
                     poller.forget(&line.socket);
                     line.child.kill_group();
                     return;
@@ -206,19 +211,23 @@ impl Served {
         line.forget(poller);
         let stderr = line.capture.finish();
         let pid = line.child.pid();
-        let (reason, kind) = line.refused.take().unwrap_or_else(|| {
-            let not_ready = || format!(" before it was ready; {}", self.plan.not_ready(line.preloading));
-            let when = if line.serving { String::new() } else { not_ready() };
+        let (mut reason, mut kind) = line.refused.take().unwrap_or_else(|| {
+            let when = match line.preload_job(&self.plan) {
+                _ if line.serving => String::new(),
+                Some(job) => format!(" while it ran preload job `{job}`"),
+                None if self.is_copy => " before it was ready".to_owned(),
+                None => " before it was ready; does main() begin with mpm::init()?".to_owned(),
+            };
             (format!("the template (pid {pid}) {}{when}", how(exit)), FailureKind::Passing)
         });
-        let reason = Error::new(Kind::System, reason).with_stderr(stderr).to_string();
-        let kind = if self.is_copy && kind == FailureKind::Passing { FailureKind::Lasting } else { kind };
-        if self.is_copy {
-            let text =
-                format!("{reason}; it was a copy of this process at the moment when the pool was built, and cannot be made anew");
-            self.dead = Some(text.into());
+        if self.is_copy && kind == FailureKind::Passing {
+            reason.push_str("; it was a copy of this process at the moment when the pool was built, and cannot be made anew");
+            kind = FailureKind::Lasting;
         }
-        let reason = self.dead.as_deref().unwrap_or(&reason).to_owned();
+        let reason = Error::new(Kind::System, reason).with_stderr(stderr).to_string();
+        if self.is_copy {
+            self.dead = Some(reason.as_str().into());
+        }
         self.running.store(false, Ordering::Relaxed);
         line.run.is_over();
         // One that has worked had bad luck: whom it has not been asked for yet, the next one serves.
@@ -245,54 +254,5 @@ impl Served {
                 then(Err(failure()));
             }
         }
-    }
-
-    /// When the template is overdue, and after how long.
-    fn overdue(&self) -> Option<(Instant, Duration)> {
-        let line = self.line.as_ref().filter(|line| line.refused.is_none())?;
-        let sent = line.sent.iter().filter_map(|sent| match sent {
-            Sent::Fork { until, limit, then: Some(_), .. } => until.map(|until| (until, *limit)),
-            _ => None,
-        });
-        let waiting = self.waiting.iter().filter_map(|(_, request)| match request {
-            Request::Fork(fork) => fork.until.map(|until| (until, fork.limit)),
-            Request::Reap(_) => None,
-        });
-        sent.chain(waiting).min()
-    }
-
-    /// Those who wait for the exit status of a worker.
-    fn reaps(&mut self) -> impl Iterator<Item = &mut Reap> {
-        let waiting = self.waiting.iter_mut().filter_map(|(_, request)| match request {
-            Request::Reap(reap) => Some(reap),
-            Request::Fork(_) => None,
-        });
-        let sent = self.line.iter_mut().flat_map(|line| &mut line.sent).filter_map(|sent| match sent {
-            Sent::Reap(reap) => Some(reap),
-            Sent::Fork { .. } => None,
-        });
-        waiting.chain(sent).filter(|reap| reap.then.is_some())
-    }
-
-    pub(super) fn deadline(&mut self) -> Option<Instant> {
-        let overdue = self.overdue().map(|(until, _)| until);
-        self.reaps().map(|reap| reap.until).chain(overdue).min()
-    }
-
-    /// Kills a template that takes too long; its end is dealt with like any other. Who only wants to know how a worker ended need not
-    /// wait for that.
-    pub(super) fn enforce_deadline(&mut self, now: Instant) {
-        self.reaps().filter(|reap| reap.until <= now).for_each(|reap| reap.answer(None));
-        let Some((_, limit)) = self.overdue().filter(|(until, _)| *until <= now) else { return };
-        let Some(line) = &mut self.line else { return };
-        let pid = line.child.pid();
-        let (what, kind) = if line.serving {
-            (format!("forked no worker within {limit:?}"), FailureKind::Passing)
-        } else {
-            let kind = if line.preloading.is_some() { FailureKind::Lasting } else { FailureKind::Passing };
-            (format!("was not ready within {limit:?}; {}", self.plan.not_ready(line.preloading)), kind)
-        };
-        line.refused = Some((format!("the template (pid {pid}) {what}"), kind));
-        line.child.kill_group();
     }
 }

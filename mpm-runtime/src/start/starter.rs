@@ -12,22 +12,24 @@
 //!
 //! Orders to one template are answered in their order, so what was sent waits in a row.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::launch::Launch;
 use super::line::{Line, Run};
 use super::mind::{MINDED, Minded};
+use super::orders::{Inbox, Order, post};
 use super::process::ChildProcess;
 use super::recipe::{Role, installed};
 use super::served::{Fork, Reap, Request, Served};
 use super::stderr::Capture;
 use super::template::Template;
 use crate::error::{Error, Kind};
-use crate::sys::{Child, Doorbell, Exit, OwnThread, Poller, Socket, SpawnRequest, spawn};
+use crate::sys::{Child, Exit, Keys, OwnThread, Poller, Socket, SpawnRequest, spawn};
 
 const BELL: u64 = 0;
 
@@ -55,30 +57,6 @@ pub(crate) enum FailureKind {
 }
 
 pub(crate) type Started = Result<ChildProcess, Failure>;
-
-pub(super) enum Order {
-    Spawn { launch: Launch, then: Then<Started> },
-    Fork(Arc<Template>, Fork),
-    GiveUp { template: u64, ticket: u64 },
-    Reap { template: Arc<Template>, reap: Reap },
-    Adopt { template: Arc<Template>, child: Child, socket: Socket, capture: Capture },
-    Retire(u64),
-    Mind { id: u64, child: ChildProcess, then: Then<Exit> },
-    Kill(u64),
-    Reaped(u64, Option<Exit>),
-}
-
-#[derive(Debug)]
-struct Inbox {
-    orders: Mutex<VecDeque<Order>>,
-    bell: Doorbell,
-}
-
-impl std::fmt::Debug for Order {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Order")
-    }
-}
 
 /// Where a pool's workers come from.
 #[derive(Clone, Debug)]
@@ -136,27 +114,9 @@ pub(crate) fn next_ticket() -> u64 {
     *last
 }
 
-pub(super) fn post(order: Order) -> io::Result<()> {
-    static STARTER: Mutex<Option<(u32, Arc<Inbox>)>> = Mutex::new(None);
-    let mut starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner);
-    let pid = std::process::id();
-    let inbox = match &*starter {
-        Some((owner, inbox)) if *owner == pid => Arc::clone(inbox),
-        // None yet, or none here: a copy of the process made by fork(2) does not have the thread.
-        _ => {
-            let inbox = run()?;
-            *starter = Some((pid, Arc::clone(&inbox)));
-            inbox
-        }
-    };
-    drop(starter);
-    inbox.orders.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
-    inbox.bell.ring();
-    Ok(())
-}
-
-fn run() -> io::Result<Arc<Inbox>> {
-    let inbox = Arc::new(Inbox { orders: Mutex::default(), bell: Doorbell::new()? });
+/// Starts the starting thread.
+pub(super) fn run_starter() -> io::Result<Arc<Inbox>> {
+    let inbox = Arc::new(Inbox::new()?);
     let poller = Poller::new()?;
     for fd in inbox.bell.as_fds() {
         poller.watch(fd, BELL)?;
@@ -175,21 +135,48 @@ pub(super) struct Starter {
 
 impl Starter {
     fn run(mut self, thread: &OwnThread) {
-        let mut ready = Ok(Vec::new());
-        // A poller that fails is one that a job or a user has closed: nothing can be started from then on, and each
-        // order says so.
-        while let Ok(keys) = ready {
+        // A panic here is a bug of mpm's. Nobody shall wait for ever because of it.
+        let ran = catch_unwind(AssertUnwindSafe(|| self.turns(thread)));
+        let _awake = thread.awake();
+        self.end(match ran {
+            // Somebody in this process has closed a descriptor that is not his.
+            Ok(error) => format!("the starting thread cannot wait for events: {error}"),
+            Err(_) => "the starting thread panicked; this is a bug in mpm".to_owned(),
+        });
+    }
+
+    fn turns(&mut self, thread: &OwnThread) -> io::Error {
+        let mut keys = Keys::none();
+        loop {
             let awake = thread.awake();
             self.turn(&keys);
-            drop(awake);
             let deadline = self.next_deadline();
-            ready = self.poller.wait(deadline.map(|at| at.saturating_duration_since(Instant::now())));
+            drop(awake);
+            match self.poller.wait(deadline.map(|at| at.saturating_duration_since(Instant::now()))) {
+                Ok(ready) => keys = ready,
+                Err(error) => return error,
+            }
         }
     }
 
-    fn turn(&mut self, keys: &[u64]) {
+    /// Leaves nobody waiting. The next order starts another such thread.
+    fn end(self, reason: String) {
+        let Self { inbox, served, minded, .. } = self;
+        for order in inbox.close() {
+            order.fail(&reason);
+        }
+        for mut served in served.into_values() {
+            served.fail_all(&reason, FailureKind::Passing);
+        }
+        for (id, Minded { child, then }) in minded {
+            // The next one waits for its end.
+            drop(post(Order::Mind { id, child, then }));
+        }
+    }
+
+    fn turn(&mut self, keys: &Keys) {
         self.inbox.bell.clear();
-        for key in keys.iter().filter(|key| **key != BELL) {
+        for key in keys.iter().filter(|key| *key != BELL) {
             if key & MINDED != 0 {
                 self.look_after(key & !MINDED);
                 continue;
@@ -197,8 +184,7 @@ impl Starter {
             let Some(served) = self.served.get_mut(&(key / 2)) else { continue };
             if key % 2 == 0 { served.bury(&self.poller) } else { served.hear(&self.poller) }
         }
-        let orders = std::mem::take(&mut *self.inbox.orders.lock().unwrap_or_else(PoisonError::into_inner));
-        for order in orders {
+        for order in self.inbox.take() {
             self.obey(order);
         }
         let now = Instant::now();

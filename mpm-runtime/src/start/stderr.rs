@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::sys::{Doorbell, OwnThread, Pipe, Poller, Private, STDERR, read_available, set_nonblocking, write_all};
+use crate::sys::{Doorbell, Keys, OwnThread, Pipe, Poller, Private, STDERR, read_available, set_nonblocking, write_all};
 
 /// Lines kept for a report.
 const LINES: usize = 20;
@@ -219,19 +219,19 @@ impl Forwarder {
             // May last for ever, and holds nothing.
             write_all(STDERR, &out);
             let _awake = thread.awake();
-            let mut state = self.lock();
-            state.writing = false;
+            drop(out);
+            self.lock().writing = false;
             self.written.notify_all();
         }
     }
 
     /// What there is to write now.
-    fn collect(&self, keys: &[u64]) -> Vec<u8> {
+    fn collect(&self, keys: &Keys) -> Vec<u8> {
         self.bell.clear();
         let mut state = self.lock();
         let mut out = std::mem::take(&mut state.outbox);
         state.writing = true;
-        let sources: Vec<_> = keys.iter().filter_map(|key| Some((*key, Arc::clone(state.sources.get(key)?)))).collect();
+        let sources: Vec<_> = keys.iter().filter_map(|key| Some((key, Arc::clone(state.sources.get(&key)?)))).collect();
         drop(state);
         for (key, source) in sources {
             let start = out.len();

@@ -109,7 +109,7 @@ pub(crate) fn fork_template(plan: &Arc<Plan>, registry: &'static Registry, promi
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of the template"))?;
     let inherited = Inherited::new()?;
     let template = with_known(|known| known.add(plan, true));
-    let child = fork_this_process(promised, &stderr, || be_copy(plan, registry, Socket::from(theirs), inherited))?;
+    let child = fork_this_process(promised, stderr, || be_copy(plan, registry, Socket::from(theirs), inherited))?;
     adopt_template(&template, child, ours, capture).map_err(system("start the starting thread"))?;
     Ok(template)
 }

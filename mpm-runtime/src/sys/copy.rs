@@ -18,9 +18,9 @@ use super::threads::Alone;
 /// When the system has no process or memory left.
 pub(crate) fn fork(alone: Alone) -> io::Result<Option<i32>> {
     let held = alone.hold();
-    // SAFETY: fork(2) leaves the copy with this thread alone. `alone` proves that no other thread holds a lock, so the copy is
-    // in the state of a program that never had another thread, and may do whatever that may. The C library's own handlers
-    // (pthread_atfork(3)) run in this call.
+    // SAFETY: fork(2) leaves the copy with this thread alone. `alone` proves that no other thread holds a lock, or the caller of
+    // an unsafe function has promised that what they hold does not matter. So the copy is in the state of a program that never had
+    // another thread, and may do whatever that may. The C library's own handlers (pthread_atfork(3)) run in this call.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
@@ -38,10 +38,11 @@ pub(crate) fn flush_output() {
     unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
-/// What a copy of the user's process has to do before anything else: leaves its parent's session, terminal, descriptors
-/// and signal handlers.
+/// What a copy of the user's process has to do before anything else: leaves its parent's session, terminal, descriptors,
+/// exit hooks and signal handlers.
 pub(crate) fn leave_the_original() {
     lead_session();
+    leave_exit_hooks();
     give_up_private();
     stdin_from_null();
     reset_signals();
@@ -64,6 +65,27 @@ pub(crate) fn reset_signals() {
 pub(crate) fn unblock_signals() {
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
+
+/// The exit hooks that the original has registered run there. Hooks run in the reverse order of their registration
+/// (atexit(3)), so one that ends the process lets those run that the copy registers from now on, and no older one.
+#[cfg(target_env = "gnu")]
+fn leave_exit_hooks() {
+    unsafe extern "C" {
+        fn on_exit(hook: extern "C" fn(libc::c_int, *mut libc::c_void), argument: *mut libc::c_void) -> libc::c_int;
+    }
+    extern "C" fn end(code: libc::c_int, _: *mut libc::c_void) {
+        // SAFETY: a null pointer means all of the C library's open streams, which `exit` would write out next (fflush(3)).
+        unsafe { libc::fflush(std::ptr::null_mut()) };
+        // SAFETY: takes a number and does not return.
+        unsafe { libc::_exit(code) };
+    }
+    // SAFETY: the declaration is that of on_exit(3) in glibc; the function lives as long as the program and ignores its argument.
+    let _ = unsafe { on_exit(end, std::ptr::null_mut()) };
+}
+
+/// Other C libraries have no hook that learns the exit code.
+#[cfg(not(target_env = "gnu"))]
+fn leave_exit_hooks() {}
 
 fn stdin_from_null() {
     let null: &CStr = c"/dev/null";

@@ -16,9 +16,12 @@ pub(crate) fn identity() -> [u32; 4] {
 pub(crate) fn set_environment(variables: &[CString]) {
     for variable in variables {
         let bytes = variable.as_bytes();
-        // A name may begin with `=`, but not end there.
-        let Some(at) = bytes.iter().skip(1).position(|byte| *byte == b'=') else { continue };
-        let (key, value) = (bytes.get(..=at).unwrap_or_default(), bytes.get(at + 2..).unwrap_or_default());
+        // A name that begins with `=` is none that std sets; it was in the environment before.
+        let Some((key, value)) = bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0).map(|at| bytes.split_at(at))
+        else {
+            continue;
+        };
+        let value = value.get(1..).unwrap_or_default();
         // SAFETY: the environment may be changed where no other thread reads it (std::env::set_var); this process is a copy
         // that has one thread, and runs no code of the user's yet.
         unsafe { std::env::set_var(OsStr::from_bytes(key), OsStr::from_bytes(value)) };
@@ -46,7 +49,7 @@ impl Title {
         let at = first.as_bytes().windows(2).rposition(|two| two == b" [")? + 1;
         // Field 48 of proc_pid_stat(5): where the arguments begin. The name in field 2 may hold anything but `)`.
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        let start: usize = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(45)?.parse().ok()?;
+        let start: usize = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(45)?.parse().ok().filter(|start| *start != 0)?;
         // The program may have moved its arguments: then they are not what is listed.
         let listed = fs::read("/proc/self/cmdline").ok()?;
         if !listed.starts_with(first.as_bytes()) {

@@ -13,7 +13,7 @@ use std::path::Path;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
-use nix::unistd::getpgrp;
+use nix::unistd::{getpgrp, getpid};
 
 use super::fd::Pipe;
 use super::private::Private;
@@ -67,7 +67,9 @@ pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<Armed> {
             _ => Ok(()),
         }
     };
-    set(libc::F_SETOWN, -getpgrp().as_raw())?;
+    // Where a sandbox has kept it in the group of its parent, whoever else is there is spared.
+    let (me, group) = (getpid().as_raw(), getpgrp().as_raw());
+    set(libc::F_SETOWN, if group == me { -group } else { me })?;
     set(F_SETSIG, libc::SIGKILL)?;
     set(libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK)?;
     // From here on the kernel acts. A parent that died before is seen as a hang-up now.

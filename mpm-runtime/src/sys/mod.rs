@@ -31,7 +31,7 @@ pub(crate) use copy::{
     adopt_stderr, adopt_streams, fill_standard_streams, flush_output, fork, lead_session, leave_the_original, reset_signals,
     unblock_signals,
 };
-pub(crate) use cpu::usable_cpus;
+pub(crate) use cpu::{has_several_cpus, usable_cpus};
 pub(crate) use exe::executable_identity;
 pub(crate) use fault::fault_point;
 pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, is_own_want, read_available, say, set_nonblocking, write_all};
@@ -41,7 +41,7 @@ pub(crate) use lifeline::{Armed, Lifeline, arm_lifeline, arm_parent_death_signal
 pub(crate) use memory::{Access, Mapping, Memfd};
 pub(crate) use oom::{OomKills, oom_kills};
 pub(crate) use pidfd::{Pidfd, is_gone};
-pub(crate) use poll::{Poller, readable_until};
+pub(crate) use poll::{Keys, Poller, readable_until};
 pub(crate) use private::Private;
 pub(crate) use process::{Child, Exit, adopt_stdout, at_exit, exit_now, finish, kill_own_group_of, reap};
 pub(crate) use signal::{SIGINT, SIGTERM, heed_interrupt, ignore_child_signal, ignore_interrupt, signal_name, watch_children};

@@ -1,7 +1,11 @@
 //! Whether the kernel has killed for want of memory.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::sync::{Mutex, PoisonError};
+
+/// More than the longest of these files has on most systems.
+const ROOM: usize = 8 * 1024;
 
 /// How many of the counted kills were found to be ends of workers of this process, whichever pool's.
 static EXPLAINED: Mutex<u64> = Mutex::new(0);
@@ -43,13 +47,29 @@ fn counted() -> Option<u64> {
 
 /// The path of this process in the unified hierarchy (cgroups(7)): the line that begins with `0::`.
 fn own_cgroup() -> Option<String> {
-    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let text = text_of("/proc/self/cgroup")?;
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
 }
 
 fn counter(file: &str) -> Option<u64> {
-    let text = fs::read_to_string(file).ok()?;
+    let text = text_of(file)?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")).and_then(|n| n.trim().parse().ok())
+}
+
+/// The text of a file of the kernel's, read in large pieces: it does not tell its length, and counts everything anew for each
+/// piece.
+fn text_of(path: &str) -> Option<String> {
+    let mut text = Vec::with_capacity(3 * ROOM);
+    let mut file = File::open(path).ok()?;
+    loop {
+        let old = text.len();
+        text.resize(old + ROOM, 0);
+        let n = file.read(text.get_mut(old..)?).ok()?;
+        text.truncate(old + n);
+        if n == 0 {
+            return String::from_utf8(text).ok();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,23 @@ pub(crate) struct Poller {
     epoll: Epoll,
 }
 
+/// The keys of what is ready.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    events: [EpollEvent; 64],
+    n: usize,
+}
+
+impl Keys {
+    pub(crate) fn none() -> Self {
+        Self { events: [EpollEvent::empty(); 64], n: 0 }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.events.iter().take(self.n).map(EpollEvent::data)
+    }
+}
+
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -57,15 +74,16 @@ impl Poller {
     /// Sleeps until something is ready or the time is over, and returns the keys that are ready.
     ///
     /// The time is rounded up to the next millisecond, so that a caller who waits for a moment finds it passed.
-    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<Vec<u64>> {
+    /// It allocates nothing: whoever sleeps here may find this process copied when it wakes.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<Keys> {
         let timeout = timeout.map_or(EpollTimeout::NONE, |d| {
             let millis = d.as_nanos().div_ceil(1_000_000).min(1_000_000_000);
             EpollTimeout::try_from(u32::try_from(millis).unwrap_or(1_000_000_000)).unwrap_or(EpollTimeout::NONE)
         });
-        let mut events = [EpollEvent::empty(); 64];
-        match self.epoll.wait(&mut events, timeout) {
-            Ok(n) => Ok(events.iter().take(n).map(EpollEvent::data).collect()),
-            Err(Errno::EINTR) => Ok(Vec::new()),
+        let mut keys = Keys::none();
+        match self.epoll.wait(&mut keys.events, timeout) {
+            Ok(n) => Ok(Keys { n, ..keys }),
+            Err(Errno::EINTR) => Ok(keys),
             Err(error) => Err(error.into()),
         }
     }

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
-use super::fd::Pipe;
+use super::fd::{Pipe, say};
+use super::process::exit_now;
 
 static PRIVATE: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
@@ -44,6 +45,14 @@ impl From<OwnedFd> for Private {
     }
 }
 
+impl From<Private> for OwnedFd {
+    /// From here on copies of this process have it too.
+    fn from(Private { _listed: listed, fd }: Private) -> Self {
+        drop(listed);
+        fd
+    }
+}
+
 impl AsFd for Private {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -55,8 +64,8 @@ impl AsFd for Private {
 pub(super) fn give_up_private() {
     let private = PRIVATE.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(Pipe { read, write }) = Pipe::new() else {
-        private.iter().for_each(|number| close(*number));
-        return;
+        say("mpm: a copy of this process has no descriptor left, and ends");
+        exit_now(1);
     };
     drop(write);
     for number in &*private {
@@ -64,11 +73,4 @@ pub(super) fn give_up_private() {
         // does not look at what it owns but only passes it on to calls that may fail (dup2(2)).
         unsafe { libc::dup3(read.as_raw_fd(), *number, libc::O_CLOEXEC) };
     }
-}
-
-/// Where there is no descriptor left for a dead pipe.
-fn close(number: RawFd) {
-    // SAFETY: the number belongs to a `Private` of the process of which this is a copy. Dropping that here closes the
-    // number once more; a copy drops none of them unless its user's code does.
-    unsafe { libc::close(number) };
 }

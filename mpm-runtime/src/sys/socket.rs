@@ -61,15 +61,39 @@ impl Socket {
         }
     }
 
+    /// How long the next message is, which stays where it is; waits for one unless `now`. 0 when the other end is gone.
+    pub(crate) fn next_len(&self, now: bool) -> io::Result<usize> {
+        let flags = libc::MSG_PEEK | libc::MSG_TRUNC | if now { libc::MSG_DONTWAIT } else { 0 };
+        loop {
+            // SAFETY: no byte is asked for, so nothing is written to the null pointer; with MSG_TRUNC the length is that of the
+            // message all the same (recv(2)).
+            let n = unsafe { libc::recv(self.0.as_fd().as_raw_fd(), std::ptr::null_mut(), 0, flags) };
+            match usize::try_from(n) {
+                Ok(n) => return Ok(n),
+                Err(_) => match Errno::last() {
+                    // As in `receive`.
+                    Errno::EINTR | Errno::ECONNRESET => {}
+                    error => return Err(error.into()),
+                },
+            }
+        }
+    }
+
     /// Receives one message into `into`; waits for it unless `now`. `UnexpectedEof` when the other end is gone.
     pub(crate) fn receive(&self, into: &mut [u8], now: bool) -> io::Result<(usize, Vec<OwnedFd>)> {
+        let (n, fds) = self.receive_even_cut(into, now)?;
+        Ok((n, fds.ok_or(Errno::EMFILE)?))
+    }
+
+    /// As [`receive`](Self::receive); of a message whose descriptors this process has no room for, it has the bytes, and `None`.
+    pub(crate) fn receive_even_cut(&self, into: &mut [u8], now: bool) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
         // Words, so that the kernel's headers are aligned in them.
         let mut space = [0u64; (MOST_FDS * size_of::<RawFd>() + 64) / 8];
         self.receive_with(&mut space, into, now)
     }
 
     /// nix gives no descriptors of a message of which some were cut off, and would leak the ones that did come.
-    fn receive_with(&self, space: &mut [u64], into: &mut [u8], now: bool) -> io::Result<(usize, Vec<OwnedFd>)> {
+    fn receive_with(&self, space: &mut [u64], into: &mut [u8], now: bool) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
         let flags = libc::MSG_CMSG_CLOEXEC | if now { libc::MSG_DONTWAIT } else { 0 };
         loop {
             let mut part = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
@@ -91,13 +115,13 @@ impl Socket {
             // Whatever is wrong with the message, these are ours to close.
             let fds = descriptors(&message);
             return if message.msg_flags & libc::MSG_CTRUNC != 0 {
-                Err(Errno::EMFILE.into())
+                Ok((n, None))
             } else if message.msg_flags & libc::MSG_TRUNC != 0 {
                 Err(io::Error::new(io::ErrorKind::InvalidData, "a control message was longer than any of ours"))
             } else if n == 0 && fds.is_empty() {
                 Err(io::ErrorKind::UnexpectedEof.into())
             } else {
-                Ok((n, fds))
+                Ok((n, Some(fds)))
             };
         }
     }
@@ -164,6 +188,7 @@ mod tests {
     fn descriptors_come_with_their_message() {
         let (socket, read) = three_on_their_way();
         let mut bytes = [0; 16];
+        assert_eq!(socket.next_len(true).unwrap(), 5);
         let (n, fds) = socket.receive(&mut bytes, true).unwrap();
         assert_eq!((&bytes[..n], fds.len()), (&b"three"[..], 3));
         assert_eq!(read_available(&read, &mut bytes), None, "the pipe can still be written to");
@@ -179,8 +204,8 @@ mod tests {
         for (room, length) in [(3, 16), (3, 2), (0, 16)] {
             let (socket, read) = three_on_their_way();
             let mut bytes = [0; 16];
-            let error = socket.receive_with(&mut [0; 8][..room], &mut bytes[..length], true).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            let (n, fds) = socket.receive_with(&mut [0; 8][..room], &mut bytes[..length], true).unwrap();
+            assert!(fds.is_none() && &bytes[..n] == &b"three"[..n] && n >= 2);
             assert_eq!(read_available(&read, &mut bytes), Some(0), "room for {room} words");
         }
     }
@@ -193,7 +218,9 @@ mod tests {
         sendmsg::<()>(other.as_fd().as_raw_fd(), &[IoSlice::new(b"sent")], &[], MsgFlags::empty(), None).unwrap();
         drop(other);
         let mut bytes = [0; 16];
+        assert_eq!(socket.next_len(true).unwrap(), 4);
         assert_eq!(socket.receive(&mut bytes, true).unwrap().0, 4);
+        assert_eq!(socket.next_len(true).unwrap(), 0);
         assert_eq!(socket.receive(&mut bytes, true).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A copy made by fork(2) has the calling thread alone. A lock that another thread holds at that moment is held for ever
 //! there, whatever it guards. So a copy is made only where there is no other thread, or where all others are mpm's own
-//! and asleep: they hold [`Awake`] whenever they are not, and [`alone`] waits for that.
+//! and asleep: they hold [`Awake`] whenever they are not, and [`alone`] waits for that. Without it such a thread sleeps, and neither
+//! locks nor allocates.
 
 use std::fs;
 use std::io;
@@ -18,7 +19,7 @@ use super::signal::block_all_signals;
 static AWAKE: RwLock<()> = RwLock::new(());
 
 /// mpm's own threads, but for those that just now run code of the user's.
-static OURS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+static OURS: Mutex<Ours> = Mutex::new(Ours { threads: Vec::new(), awaited: 0 });
 /// Such a thread has come back.
 static BACK: Condvar = Condvar::new();
 
@@ -34,12 +35,19 @@ const EXITING: u64 = 4;
 /// How many threads of mpm's are being started and cannot be told from others yet.
 static NEWBORN: Mutex<usize> = Mutex::new(0);
 
+#[derive(Debug)]
+struct Ours {
+    threads: Vec<Pid>,
+    /// How many threads wait for one to come back.
+    awaited: usize,
+}
+
 /// A thread of mpm's that is being started.
 struct Newborn(());
 
 /// The calling thread is one of mpm's own, for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct OwnThread(());
+pub(crate) struct OwnThread(Pid);
 
 /// One of mpm's threads is doing something; no copy of this process is made meanwhile.
 #[derive(Debug)]
@@ -53,7 +61,7 @@ pub(crate) struct Alone(RwLockWriteGuard<'static, ()>);
 #[derive(Debug)]
 pub(super) struct Held {
     _awake: RwLockWriteGuard<'static, ()>,
-    ours: MutexGuard<'static, Vec<Pid>>,
+    ours: MutexGuard<'static, Ours>,
     newborn: MutexGuard<'static, usize>,
 }
 
@@ -63,9 +71,12 @@ impl OwnThread {
         let newborn = Newborn::announce();
         let run = move || {
             block_all_signals();
-            register(true);
+            let own = Self(gettid());
+            let awake = own.awake();
+            register(own.0, true);
             drop(newborn);
-            body(Self(()));
+            drop(awake);
+            body(own);
         };
         thread::Builder::new().name(name.to_owned()).spawn(run)
     }
@@ -76,13 +87,14 @@ impl OwnThread {
         Awake(AWAKE.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs what may call code of the user's, which may do anything. Not to be called while [`Awake`] is held.
-    #[expect(clippy::unused_self, reason = "only a thread of mpm's has one to call it on")]
-    pub(crate) fn lend<T>(&self, run: impl FnOnce() -> T) -> T {
-        register(false);
-        let result = run();
-        register(true);
-        result
+    /// Runs what may call code of the user's, which may do anything: meanwhile it is not one of mpm's.
+    pub(crate) fn lend(&self, awake: Awake, run: impl FnOnce()) -> Awake {
+        register(self.0, false);
+        drop(awake);
+        run();
+        let awake = self.awake();
+        register(self.0, true);
+        awake
     }
 }
 
@@ -101,17 +113,19 @@ impl Drop for Newborn {
 
 impl Drop for OwnThread {
     fn drop(&mut self) {
-        register(false);
+        let _awake = self.awake();
+        register(self.0, false);
     }
 }
 
-fn register(ours: bool) {
-    let me = gettid();
+fn register(me: Pid, ours: bool) {
     let mut known = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-    known.retain(|thread| *thread != me);
+    known.threads.retain(|thread| *thread != me);
     if ours {
-        known.push(me);
-        BACK.notify_all();
+        known.threads.push(me);
+        if known.awaited > 0 {
+            BACK.notify_all();
+        }
     }
 }
 
@@ -125,15 +139,17 @@ pub(crate) fn alone(parked_main: bool) -> io::Result<Alone> {
     let until = Instant::now() + PATIENCE;
     loop {
         let alone = Alone::promised();
+        // Asked before the look: one that does not count here any more is known there.
+        let newborn = *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) > 0;
         let mut strangers = strangers(parked_main)?;
         if strangers.is_empty() {
             return Ok(alone);
         }
         drop(alone);
-        let newborn = *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) > 0;
         if Instant::now() < until && (newborn || strangers.iter().all(|name| name.starts_with(PREFIX))) {
-            let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(BACK.wait_timeout(ours, AGAIN));
+            let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+            ours.awaited += 1;
+            BACK.wait_timeout(ours, AGAIN).unwrap_or_else(PoisonError::into_inner).0.awaited -= 1;
             continue;
         }
         let (count, s) = (strangers.len(), if strangers.len() == 1 { "" } else { "s" });
@@ -160,7 +176,7 @@ impl Alone {
 impl Held {
     /// In the copy: mpm's threads are not there, and that they were is forgotten.
     pub(super) fn in_copy(mut self) {
-        self.ours.clear();
+        *self.ours = Ours { threads: Vec::new(), awaited: 0 };
         *self.newborn = 0;
     }
 }
@@ -169,7 +185,7 @@ impl Held {
 fn strangers(parked_main: bool) -> io::Result<Vec<String>> {
     let (me, main) = (gettid(), getpid());
     let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_stranger = |thread: Pid| thread != me && !(parked_main && thread == main) && !ours.contains(&thread);
+    let is_stranger = |thread: Pid| thread != me && !(parked_main && thread == main) && !ours.threads.contains(&thread);
     let cannot =
         |e: io::Error| io::Error::new(e.kind(), format!("whether there are other threads cannot be told: /proc/self/task: {e}"));
     let mut found = Vec::new();

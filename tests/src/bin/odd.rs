@@ -24,6 +24,10 @@ fn main() {
             eprintln!("unexpected argument");
             std::process::exit(2);
         }
+        Ok("threads-before-init") => {
+            std::thread::spawn(std::thread::park);
+            mpm::init();
+        }
         _ => mpm::init(),
     }
     let result =
