@@ -73,7 +73,8 @@ fn pools_by_fork() {
 fn templates_of_pools_that_differ() {
     alone("leaks::templates_of_pools_that_differ", || {
         hundred(|round| {
-            let pool = Pool::builder().workers(1).env("ROUND", round.to_string()).preload(nothing::job()).build().unwrap();
+            let pool = Pool::builder().workers(1).env("ROUND", round.to_string()).preload(nothing::job());
+            let pool = build(pool, StartMethod::ForkServer);
             assert_eq!(pool.run(double::job(1)).unwrap(), 2);
             let templates = templates_of(process::id());
             assert!(templates.len() <= 3, "{}", templates.len());

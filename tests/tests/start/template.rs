@@ -182,7 +182,7 @@ fn killed_while_it_preloads() {
         let gate = Gate::new(folder.path(), "gate");
         let path = gate.path();
         // One worker: several starts that fail with one template count each.
-        let pool = Pool::builder().workers(1).preload(waits::job(&path)).build().unwrap();
+        let pool = build(Pool::builder().workers(1).preload(waits::job(&path)), StartMethod::ForkServer);
         let job = pool.submit(double::job(21)).unwrap();
         for round in 1..=3 {
             gate.wait_for(round);
@@ -216,7 +216,7 @@ fn a_copy_killed_while_it_preloads() {
 fn killed_at_random_while_workers_come_and_go() {
     alone("template::killed_at_random_while_workers_come_and_go", || {
         for round in 0..40 {
-            let pool = Pool::builder().workers(3).env("ROUND", round.to_string()).build().unwrap();
+            let pool = build(Pool::builder().workers(3).env("ROUND", round.to_string()), StartMethod::ForkServer);
             let jobs: Vec<_> = (0..60).map(|n| pool.submit(if_odd_dies::job(n)).unwrap()).collect();
             thread::scope(|scope| {
                 let killer = scope.spawn(|| {
