@@ -25,7 +25,16 @@ use crate::sys::{Child, Exit, Pidfd, Poller, Socket, SpawnRequest, spawn};
 
 /// A request that a template has.
 pub(super) enum Sent {
-    Fork { ticket: u64, template: Arc<Template>, limit: Duration, until: Option<Instant>, then: Option<Then<Started>> },
+    Fork {
+        ticket: u64,
+        template: Arc<Template>,
+        limit: Duration,
+        /// When its template is late with it.
+        until: Option<Instant>,
+        /// When it fails; earlier than that, once it is not wanted any more.
+        fails_at: Option<Instant>,
+        then: Option<Then<Started>>,
+    },
     Reap(Reap),
 }
 

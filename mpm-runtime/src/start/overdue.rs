@@ -42,7 +42,7 @@ impl Served {
     fn next_overdue(&self) -> Option<Instant> {
         let line = self.line.as_ref().filter(|line| line.refused.is_none())?;
         let sent = line.sent.iter().filter_map(|sent| match sent {
-            Sent::Fork { until, then: Some(_), .. } => *until,
+            Sent::Fork { fails_at, then: Some(_), .. } => *fails_at,
             _ => None,
         });
         sent.chain(self.waiting.iter().filter_map(|(_, request)| fork(request)?.until)).min()
@@ -66,8 +66,8 @@ impl Served {
         let late = |until: Option<Instant>| until.is_some_and(|until| until <= now);
         let mut failed = Vec::new();
         for sent in self.line.iter_mut().flat_map(|line| &mut line.sent) {
-            if let Sent::Fork { until, limit, then, .. } = sent
-                && late(*until)
+            if let Sent::Fork { fails_at, limit, then, .. } = sent
+                && late(*fails_at)
             {
                 failed.extend(then.take().map(|then| (then, *limit)));
             }

@@ -11,7 +11,7 @@ use super::launch::Launch;
 use super::line::{Line, Run, Sent, is_hang_up};
 use super::plan::Plan;
 use super::process::how;
-use super::starter::{Failure, FailureKind, Started, Then};
+use super::starter::{Failure, FailureKind, PATIENCE, Started, Then};
 use super::template::Template;
 use crate::error::{Error, Kind};
 use crate::link::sync::{AtomicBool, Ordering};
@@ -133,7 +133,7 @@ impl Served {
             };
             match (result, request) {
                 (Ok(()), Request::Fork(Fork { ticket, limit, until, then, .. })) => {
-                    line.sent.push_back(Sent::Fork { ticket, template, limit, until, then: Some(then) });
+                    line.sent.push_back(Sent::Fork { ticket, template, limit, until, fails_at: until, then: Some(then) });
                 }
                 (Ok(()), Request::Reap(reap)) => line.sent.push_back(Sent::Reap(reap)),
                 // It has died, which is about to be seen; or the system carries no more descriptors before it has taken some.
@@ -237,21 +237,20 @@ impl Served {
         self.line = None;
     }
 
+    /// The process is not wanted any more. Where the template has the order already, its answer is waited for a moment: the process may
+    /// be there by now, and is for the one who ordered it to end.
     pub(super) fn give_up(&mut self, ticket: u64) {
-        let failure = || Failure::new("the worker is not wanted any more", FailureKind::Passing);
         let is_it = |(_, request): &(Arc<Template>, Request)| matches!(request, Request::Fork(fork) if fork.ticket == ticket);
-        if let Some(at) = self.waiting.iter().position(is_it) {
-            if let Some((_, Request::Fork(fork))) = self.waiting.remove(at) {
-                (fork.then)(Err(failure()));
-            }
-            return;
+        let at = self.waiting.iter().position(is_it);
+        if let Some((_, Request::Fork(fork))) = at.and_then(|at| self.waiting.remove(at)) {
+            return (fork.then)(Err(Failure::new("the worker is not wanted any more", FailureKind::Passing)));
         }
+        let soon = Instant::now() + PATIENCE;
         for sent in self.line.iter_mut().flat_map(|line| &mut line.sent) {
-            if let Sent::Fork { ticket: known, then, .. } = sent
+            if let Sent::Fork { ticket: known, fails_at, .. } = sent
                 && *known == ticket
-                && let Some(then) = then.take()
             {
-                then(Err(failure()));
+                *fails_at = Some(fails_at.map_or(soon, |at| at.min(soon)));
             }
         }
     }

@@ -33,8 +33,9 @@ use crate::sys::{Child, Exit, Keys, OwnThread, Poller, Socket, SpawnRequest, spa
 
 const BELL: u64 = 0;
 
-/// How long an ended worker waits for its template to tell how it ended; the system tells most of it too.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a template is waited for where it can be done without: to tell how a worker ended, of which the system tells most too, and
+/// whether there is a worker that is not wanted any more.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Called on the starting thread with what came of an order.
 pub(crate) type Then<T> = Box<dyn FnOnce(T) + Send>;

@@ -5,8 +5,11 @@
 //! copy gives them up.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 use super::fd::{Pipe, say};
 use super::process::exit_now;
@@ -63,14 +66,35 @@ impl AsFd for Private {
 /// values that own them are still there and may be dropped.
 pub(super) fn give_up_private() {
     let private = PRIVATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(Pipe { read, write }) = Pipe::new() else {
-        say("mpm: a copy of this process has no descriptor left, and ends");
-        exit_now(1);
+    let dead = match Pipe::new() {
+        Ok(Pipe { read, write }) => {
+            drop(write);
+            read
+        }
+        Err(_) => one_made_room_for(&private),
     };
-    drop(write);
-    for number in &*private {
+    for number in private.iter().filter(|number| **number != dead.as_raw_fd()) {
         // SAFETY: both numbers are open descriptors of this process; the one that is replaced belongs to a `Private`, which
         // does not look at what it owns but only passes it on to calls that may fail (dup2(2)).
-        unsafe { libc::dup3(read.as_raw_fd(), *number, libc::O_CLOEXEC) };
+        unsafe { libc::dup3(dead.as_raw_fd(), *number, libc::O_CLOEXEC) };
     }
+    if private.contains(&dead.as_raw_fd()) {
+        // It stands for the one whose number it has, and stays as long as that.
+        let _ = dead.into_raw_fd();
+    }
+}
+
+/// Where this process has no descriptor left: `/dev/null` in the place of the first of them.
+fn one_made_room_for(private: &BTreeSet<RawFd>) -> OwnedFd {
+    if let Some(first) = private.first() {
+        // SAFETY: the number belongs to a `Private` of the process of which this is a copy. The next line takes it again, or this
+        // process ends.
+        unsafe { libc::close(*first) };
+        let null = open(c"/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+        if let Some(null) = null.ok().filter(|null| null.as_raw_fd() == *first) {
+            return null;
+        }
+    }
+    say("mpm: a copy of this process has no descriptor left, and ends");
+    exit_now(1)
 }
