@@ -23,7 +23,7 @@ use crate::sys::{Child, Exit, Pidfd, Poller, Socket, SpawnRequest, spawn};
 
 /// A request that a template has.
 pub(super) enum Sent {
-    Fork { ticket: u64, template: Arc<Template>, limit: Duration, until: Option<Instant>, then: Option<Then<Started>> },
+    Fork { template: Arc<Template>, limit: Duration, until: Option<Instant>, then: Then<Started> },
     Reap(Reap),
 }
 
@@ -148,17 +148,11 @@ impl Line {
             (Some(Sent::Fork { template, then, .. }), Answer::Forked { pid }) => {
                 let pidfd = fds.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
                 self.proven = true;
-                let process = Forked::new(pid, Pidfd::from(pidfd), Arc::clone(&template), self.run.clone());
-                // One that is not wanted any more is killed and reaped by its drop.
-                if let Some(then) = then {
-                    then(Ok(ChildProcess::Forked(process)));
-                }
+                then(Ok(ChildProcess::Forked(Forked::new(pid, Pidfd::from(pidfd), Arc::clone(&template), self.run.clone()))));
             }
             (Some(Sent::Fork { then, .. }), Answer::NotForked(number)) => {
                 let error = Error::new(Kind::System, "fork a worker").because(io::Error::from_raw_os_error(number));
-                if let Some(then) = then {
-                    then(Err(Failure { error, kind: FailureKind::Passing }));
-                }
+                then(Err(Failure { error, kind: FailureKind::Passing }));
             }
             (Some(Sent::Reap(mut reap)), Answer::Reaped { status, max_rss }) => reap.answer(Some(Exit { status, max_rss })),
             _ => return Err(io::ErrorKind::InvalidData.into()),

@@ -131,8 +131,8 @@ impl Served {
                 Request::Reap(reap) => send(&line.socket, &Message::Reap { pid: reap.pid }, &[]),
             };
             match (result, request) {
-                (Ok(()), Request::Fork(Fork { ticket, limit, until, then, .. })) => {
-                    line.sent.push_back(Sent::Fork { ticket, template, limit, until, then: Some(then) });
+                (Ok(()), Request::Fork(Fork { limit, until, then, .. })) => {
+                    line.sent.push_back(Sent::Fork { template, limit, until, then });
                 }
                 (Ok(()), Request::Reap(reap)) => line.sent.push_back(Sent::Reap(reap)),
                 // It has died, which is about to be seen; or the system carries no more descriptors before it has taken some.
@@ -168,7 +168,7 @@ impl Served {
         let sent = self.line.as_mut().map(|line| std::mem::take(&mut line.sent)).unwrap_or_default();
         for sent in sent {
             match sent {
-                Sent::Fork { then, .. } => then.into_iter().for_each(|then| then(Err(Failure::new(reason, kind)))),
+                Sent::Fork { then, .. } => then(Err(Failure::new(reason, kind))),
                 Sent::Reap(mut reap) => reap.answer(None),
             }
         }
@@ -232,22 +232,13 @@ impl Served {
         self.line = None;
     }
 
+    /// The process is not wanted any more. Where the template has the order already, its answer is waited for: the process may be
+    /// there by now, and is for the one who ordered it to end.
     pub(super) fn give_up(&mut self, ticket: u64) {
-        let failure = || Failure::new("the worker is not wanted any more", FailureKind::Passing);
         let is_it = |(_, request): &(Arc<Template>, Request)| matches!(request, Request::Fork(fork) if fork.ticket == ticket);
-        if let Some(at) = self.waiting.iter().position(is_it) {
-            if let Some((_, Request::Fork(fork))) = self.waiting.remove(at) {
-                (fork.then)(Err(failure()));
-            }
-            return;
-        }
-        for sent in self.line.iter_mut().flat_map(|line| &mut line.sent) {
-            if let Sent::Fork { ticket: known, then, .. } = sent
-                && *known == ticket
-                && let Some(then) = then.take()
-            {
-                then(Err(failure()));
-            }
+        let at = self.waiting.iter().position(is_it);
+        if let Some((_, Request::Fork(fork))) = at.and_then(|at| self.waiting.remove(at)) {
+            (fork.then)(Err(Failure::new("the worker is not wanted any more", FailureKind::Passing)));
         }
     }
 
@@ -255,8 +246,8 @@ impl Served {
     fn overdue(&self) -> Option<(Instant, Duration)> {
         let line = self.line.as_ref().filter(|line| line.refused.is_none())?;
         let sent = line.sent.iter().filter_map(|sent| match sent {
-            Sent::Fork { until, limit, then: Some(_), .. } => until.map(|until| (until, *limit)),
-            _ => None,
+            Sent::Fork { until, limit, .. } => until.map(|until| (until, *limit)),
+            Sent::Reap(_) => None,
         });
         let waiting = self.waiting.iter().filter_map(|(_, request)| match request {
             Request::Fork(fork) => fork.until.map(|until| (until, fork.limit)),
