@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Target};
 use crate::start::{
     Origin, Plan, StartMethod, check_environment, check_name, default_start_method, fork_template, installed, template_for,
+    usual_start_method,
 };
 use crate::sys::{OwnThread, usable_cpus};
 
@@ -198,7 +199,7 @@ impl Builder {
         check(&settings, &env)?;
         installed()?;
         let chosen = start.map_or_else(default_start_method, |method| Ok(Some(method)))?;
-        settings.method = chosen.unwrap_or_default();
+        settings.method = chosen.unwrap_or_else(usual_start_method);
         let registry = Registry::global().map_err(|e| Error::new(Kind::Registry, "register the targets").because(e.clone()))?;
         let system = |what: &'static str| move |e: std::io::Error| Error::new(Kind::System, what).because(e);
         let plan = Plan::new(&env, cwd.as_ref(), preload.resolve(registry)?);

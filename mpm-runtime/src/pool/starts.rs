@@ -10,7 +10,7 @@ use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
 use super::shared::News;
 use super::supervisor::{Supervisor, exit_key, reply_key};
 use crate::error::{Error, Kind};
-use crate::start::{Failure, FailureKind, Offer, Origin, StartMethod, Started, next_ticket, prepare};
+use crate::start::{Failure, FailureKind, Offer, Origin, StartMethod, Started, give_way_to_spawn, next_ticket, prepare};
 use crate::sys::oom_kills;
 
 impl Supervisor {
@@ -49,10 +49,9 @@ impl Supervisor {
         match kind {
             FailureKind::HasThreads if !self.chosen => {
                 // Nobody has asked for a template: what else works will do.
+                give_way_to_spawn();
                 self.method = StartMethod::Spawn;
-                if let Origin::Template(template) = std::mem::replace(&mut self.origin, Origin::Spawn) {
-                    drop(template);
-                }
+                self.origin = Origin::Spawn;
                 core.method = self.method;
             }
             FailureKind::HasThreads | FailureKind::Lasting => self.start_failed(core, slot, FailedStart::Lasting, &error),

@@ -11,7 +11,9 @@ use super::handle::Process;
 use super::start::Start;
 use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Target};
-use crate::start::{Plan, Preload, StartMethod, check_environment, check_name, current_process, default_start_method, installed};
+use crate::start::{
+    Plan, Preload, StartMethod, check_environment, check_name, current_process, default_start_method, installed, usual_start_method,
+};
 
 /// How long a new process may take until it has its job, unless chosen otherwise.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -154,7 +156,7 @@ impl<'a, F: Target> ProcessBuilder<'a, F> {
             timeout,
             promised,
         };
-        let running = start.run(chosen.unwrap_or_default(), chosen.is_some())?;
+        let running = start.run(chosen.unwrap_or_else(usual_start_method), chosen.is_some())?;
         Ok(Process::new(running, F::decode_output))
     }
 }

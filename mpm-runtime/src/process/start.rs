@@ -9,8 +9,8 @@ use super::running::{Identity, Running};
 use crate::error::{Error, Kind, Result};
 use crate::registry::Registry;
 use crate::start::{
-    Capture, ChildProcess, Failure, FailureKind, Launch, Origin, Plan, Reply, SingleOffer, StartMethod, fork_process, kill_minded,
-    let_go, mind, next_ticket, prepare_single, put_aside, read_reply, template_for,
+    Capture, ChildProcess, Failure, FailureKind, Launch, Origin, Plan, Reply, SingleOffer, StartMethod, fork_process,
+    give_way_to_spawn, kill_minded, let_go, mind, next_ticket, prepare_single, put_aside, read_reply, template_for,
 };
 use crate::sys::{Socket, readable_until};
 
@@ -54,7 +54,10 @@ impl Start {
         };
         match child {
             Ok(child) => self.see_it_begin(child, method, socket, capture),
-            Err(failure) if failure.kind == FailureKind::HasThreads && !chosen => self.run(StartMethod::Spawn, true),
+            Err(failure) if failure.kind == FailureKind::HasThreads && !chosen => {
+                give_way_to_spawn();
+                self.run(StartMethod::Spawn, true)
+            }
             Err(failure) => Err(self.failed(failure.error)),
         }
     }

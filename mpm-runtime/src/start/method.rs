@@ -133,6 +133,19 @@ pub(crate) fn default_start_method() -> Result<Option<StartMethod>> {
     Ok(Some(method))
 }
 
+/// Whether a template has found threads in this program before it came to `init`.
+static GAVE_WAY: Mutex<bool> = Mutex::new(false);
+
+/// What is used where nobody has chosen: `ForkServer`, unless that has turned out not to work in this program.
+pub(crate) fn usual_start_method() -> StartMethod {
+    if *GAVE_WAY.lock().unwrap_or_else(PoisonError::into_inner) { StartMethod::Spawn } else { StartMethod::ForkServer }
+}
+
+/// A template cannot fork in this program: the next pool need not try.
+pub(crate) fn give_way_to_spawn() {
+    *GAVE_WAY.lock().unwrap_or_else(PoisonError::into_inner) = true;
+}
+
 /// In a new process: takes over what was set in its parent.
 pub(super) fn inherit_start_method(method: Option<StartMethod>) {
     if let Some(method) = method {

@@ -29,7 +29,7 @@ pub(crate) use child::{Duties, Setup, begin};
 pub(crate) use duplicate::{fork_process, fork_to_run};
 pub(crate) use handshake::{Reply, let_go, read_reply};
 pub(crate) use launch::{Launch, Offer, SingleOffer, prepare, prepare_single};
-pub(crate) use method::default_start_method;
+pub(crate) use method::{default_start_method, give_way_to_spawn, usual_start_method};
 pub(crate) use mind::{kill_minded, mind};
 pub(crate) use orders::Together;
 pub(crate) use plan::{CheckPreload, Plan, Preload, PreloadJob, check_environment, check_name};
