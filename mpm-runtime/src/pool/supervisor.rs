@@ -214,6 +214,8 @@ impl Supervisor {
         let kind = match process.state {
             State::Ready { since } => FailedStart::WasReady { early: since.elapsed() < EARLY },
             _ if refused => FailedStart::Lasting,
+            // A preload job that takes too long will do so again.
+            _ if process.preloading.is_some() && matches!(process.fate, Some(Fate::Unready(_))) => FailedStart::Lasting,
             _ => FailedStart::Passing,
         };
         let error = failed_start(process, exit, stderr, &self.shared.plan);

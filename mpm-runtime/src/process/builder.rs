@@ -88,6 +88,9 @@ impl<'a, F: Target> ProcessBuilder<'a, F> {
     }
 
     /// What it reads from: a file, or an end of a pipe ([`std::io::pipe`]).
+    ///
+    /// A process that is started by [`Fork`](StartMethod::Fork) has all open files of this one, the writing end of its own pipe among them:
+    /// it never sees the end of a pipe whose writing end was open here when it was started.
     pub fn stdin(mut self, stream: impl Into<OwnedFd>) -> Self {
         self.streams[0] = Some(stream.into());
         self

@@ -25,6 +25,9 @@ use crate::start::{ChildProcess, Duties, StartMethod, fork_to_run, installed, mi
 /// # Ok::<(), mpm::Error>(())
 /// ```
 ///
+/// The result travels by serde. For a result of many bytes a type that serde takes as bytes is faster than a `Vec<u8>`, which it takes one by
+/// one: a `String`, or `serde_bytes::ByteBuf`.
+///
 /// The copy has the calling thread only. Its standard input is `/dev/null`, its standard error passes through this process, its signal
 /// handlers are the default ones, and it ends with this process. Exit hooks (atexit(3)) do not run in it. Descriptors and sockets of the
 /// user's are shared with it, as fork(2) does; those of mpm are not.

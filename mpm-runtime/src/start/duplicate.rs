@@ -74,8 +74,9 @@ pub(super) fn fork_this_process(promised: bool, stderr: OwnedFd, in_copy: impl F
 /// That no other thread of this process can hold a lock.
 fn check_alone() -> Result<Alone> {
     alone(installed()?.recipe.parks_main()).map_err(|e| {
-        let text = "this process cannot be forked: a copy would find locks that nobody opens. Fork before threads are started, use \
-                    StartMethod::ForkServer, or promise that the threads do not matter (see the unsafe functions)";
+        let text = "this process cannot be forked while it has other threads: what they have locked would stay locked in the copy. Start \
+                    them later, or promise that they do not matter (the unsafe functions whose names end in `despite_threads`); pools and \
+                    processes can use StartMethod::ForkServer";
         Error::new(Kind::Setting, text).because(e)
     })
 }

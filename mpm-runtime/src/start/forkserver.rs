@@ -45,18 +45,18 @@ impl Inheritance {
         parent: Pidfd,
     ) -> Result<Self, Refusal> {
         let installed = installed().map_err(|e| Refusal::handshake(e.to_string()))?;
-        let check_alone = |when: &str| match alone(installed.recipe.parks_main()) {
+        let check_alone = |when: &str, remedy: &str| match alone(installed.recipe.parks_main()) {
             Ok(_) => Ok(()),
             Err(error) => Err(format!(
-                "it cannot fork workers: {error}, started {when}; a copy would find locks that nobody opens. \
-                 Start threads later, or use StartMethod::Spawn"
+                "it cannot fork workers: {error}, started {when}; what it has locked would stay locked in a copy. {remedy}, or use \
+                 StartMethod::Spawn"
             )),
         };
-        check_alone("before main() called mpm::init()").map_err(Refusal::threads)?;
+        check_alone("before main() called mpm::init()", "Start threads later").map_err(Refusal::threads)?;
         if !jobs.is_empty() {
             preload_on_a_thread(socket, registry, jobs).map_err(Refusal::handshake)?;
             // No other way would do: each worker would preload the same.
-            check_alone("while it was preloaded").map_err(Refusal::handshake)?;
+            check_alone("while it was preloaded", "End threads in the preload job").map_err(Refusal::handshake)?;
         }
         // What lies in buffers, each worker would write out once more; and each begins with clean signals.
         flush_output();
@@ -72,7 +72,7 @@ impl Inheritance {
 fn preload_on_a_thread(socket: &Socket, registry: &'static Registry, jobs: Vec<PreloadJob>) -> Result<(), String> {
     let socket = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
     let body = move || run_preload(&socket, registry, jobs);
-    let thread = thread::Builder::new().name("mpm-preload".to_owned()).spawn(body);
+    let thread = thread::Builder::new().name("preload".to_owned()).spawn(body);
     thread.map_err(|e| format!("start the thread for preload jobs: {e}"))?.join().map_err(|_| "preloading panicked".to_owned())?
 }
 

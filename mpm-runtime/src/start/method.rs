@@ -15,9 +15,9 @@ const VARIABLE: &str = "MPM_START_METHOD";
 ///
 /// | method | a worker is | costs | begins with |
 /// |---|---|---|---|
-/// | `ForkServer` | a copy of a clean template process, which was started once | about 0.2 ms | what was [preloaded](crate::Builder::preload) |
-/// | `Spawn` | this program, started anew | about 1 ms | nothing |
-/// | `Fork` | a copy of this process as it was when the pool was built | about 0.2 ms, more with much memory | everything this process had |
+/// | `ForkServer` | a copy of a clean template process, which was started once | a fork of a small process | what was [preloaded](crate::Builder::preload) |
+/// | `Spawn` | this program, started anew | an exec, and `main` up to `init` | nothing |
+/// | `Fork` | a copy of this process as it was when the pool was built | the same; the template, a fork of this process, with its memory | everything this process had |
 ///
 /// `Fork` is refused in a process that has other threads: a copy would hold their locks for ever. Exit hooks (atexit(3)) that this
 /// process has registered before run in this process alone (with glibc).

@@ -19,14 +19,14 @@ use super::signal::block_all_signals;
 static AWAKE: RwLock<()> = RwLock::new(());
 
 /// mpm's own threads, but for those that just now run code of the user's.
-static OURS: Mutex<Ours> = Mutex::new(Ours { threads: Vec::new(), awaited: 0 });
+static OURS: Mutex<Ours> = Mutex::new(Ours { threads: Vec::new(), away: Vec::new(), awaited: 0 });
 /// Such a thread has come back.
 static BACK: Condvar = Condvar::new();
 
-/// How the names of mpm's threads begin.
-const PREFIX: &str = "mpm-";
 /// How long a thread of mpm's may stay in code of the user's until it counts as one of the user's.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many such threads are remembered; most have ended.
+const MOST_AWAY: usize = 64;
 /// When to look again for a thread of mpm's that is ending, of which nobody tells.
 const AGAIN: Duration = Duration::from_millis(1);
 /// The bit of a thread's flags that says that it will never run the program's code again (proc_pid_stat(5), `PF_EXITING`).
@@ -38,6 +38,8 @@ static NEWBORN: Mutex<usize> = Mutex::new(0);
 #[derive(Debug)]
 struct Ours {
     threads: Vec<Pid>,
+    /// Those that run code of the user's, or are ending.
+    away: Vec<Pid>,
     /// How many threads wait for one to come back.
     awaited: usize,
 }
@@ -121,6 +123,13 @@ impl Drop for OwnThread {
 fn register(me: Pid, ours: bool) {
     let mut known = OURS.lock().unwrap_or_else(PoisonError::into_inner);
     known.threads.retain(|thread| *thread != me);
+    known.away.retain(|thread| *thread != me);
+    if !ours {
+        if known.away.len() == MOST_AWAY {
+            known.away.remove(0);
+        }
+        known.away.push(me);
+    }
     if ours {
         known.threads.push(me);
         if known.awaited > 0 {
@@ -141,12 +150,12 @@ pub(crate) fn alone(parked_main: bool) -> io::Result<Alone> {
         let alone = Alone::promised();
         // Asked before the look: one that does not count here any more is known there.
         let newborn = *NEWBORN.lock().unwrap_or_else(PoisonError::into_inner) > 0;
-        let mut strangers = strangers(parked_main)?;
+        let Strangers { names: mut strangers, only_away } = strangers(parked_main)?;
         if strangers.is_empty() {
             return Ok(alone);
         }
         drop(alone);
-        if Instant::now() < until && (newborn || strangers.iter().all(|name| name.starts_with(PREFIX))) {
+        if Instant::now() < until && (newborn || only_away) {
             let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
             ours.awaited += 1;
             BACK.wait_timeout(ours, AGAIN).unwrap_or_else(PoisonError::into_inner).0.awaited -= 1;
@@ -176,19 +185,26 @@ impl Alone {
 impl Held {
     /// In the copy: mpm's threads are not there, and that they were is forgotten.
     pub(super) fn in_copy(mut self) {
-        *self.ours = Ours { threads: Vec::new(), awaited: 0 };
+        *self.ours = Ours { threads: Vec::new(), away: Vec::new(), awaited: 0 };
         *self.newborn = 0;
     }
 }
 
-/// The names of all threads but the calling one, mpm's own, and those that are ending.
-fn strangers(parked_main: bool) -> io::Result<Vec<String>> {
+/// The threads that stand in the way of a copy.
+struct Strangers {
+    names: Vec<String>,
+    /// All of them are mpm's, and will be back or gone.
+    only_away: bool,
+}
+
+/// All threads but the calling one, mpm's own, and those that are ending.
+fn strangers(parked_main: bool) -> io::Result<Strangers> {
     let (me, main) = (gettid(), getpid());
-    let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
     let is_stranger = |thread: Pid| thread != me && !(parked_main && thread == main) && !ours.threads.contains(&thread);
     let cannot =
         |e: io::Error| io::Error::new(e.kind(), format!("whether there are other threads cannot be told: /proc/self/task: {e}"));
-    let mut found = Vec::new();
+    let (mut names, mut only_away, mut seen) = (Vec::new(), true, Vec::new());
     for entry in fs::read_dir("/proc/self/task").map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
         let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw) else { continue };
@@ -200,10 +216,14 @@ fn strangers(parked_main: bool) -> io::Result<Vec<String>> {
             && let Some((name, flags)) = name_and_flags(&stat)
             && flags & EXITING == 0
         {
-            found.push(name.to_owned());
+            names.push(name.to_owned());
+            only_away &= ours.away.contains(&thread);
+            seen.push(thread);
         }
     }
-    Ok(found)
+    // One that has ended is forgotten: its number may be another's.
+    ours.away.retain(|thread| seen.contains(thread));
+    Ok(Strangers { names, only_away })
 }
 
 /// From the text `number (name) state ppid pgrp session tty tpgid flags …`. The name may hold anything.
