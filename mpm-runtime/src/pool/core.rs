@@ -59,11 +59,15 @@ pub(super) struct Ending {
     pub(super) kill_at: Option<Instant>,
 }
 
+/// Processes with one job each that are started ahead for a slot, where more jobs wait than processes: a start takes longer than a short
+/// job, and consists of waiting for the most part.
+const AHEAD: usize = 3;
+
 impl Core {
     pub(super) fn new(settings: &Settings) -> Self {
         let slots = 0..u32::try_from(settings.workers).unwrap_or(u32::MAX);
         Self {
-            members: slots.map(|slot| Member { slot, process: None, next: None, not_before: None }).collect(),
+            members: slots.map(|slot| Member { slot, process: None, next: VecDeque::new(), not_before: None }).collect(),
             leaving: Vec::new(),
             max_jobs: settings.max_jobs,
             grace: settings.grace,
@@ -117,10 +121,10 @@ impl Core {
         let is_it = |process: &mut Process| process.incarnation == incarnation;
         for (slot, member) in self.members.iter_mut().enumerate() {
             if let Some(process) = member.process.take_if(is_it) {
-                member.process = member.next.take();
+                member.process = member.next.pop_front();
                 return Some((Some(slot), process));
             }
-            if let Some(process) = member.next.take_if(is_it) {
+            if let Some(process) = member.next.iter_mut().position(is_it).and_then(|at| member.next.remove(at)) {
                 return Some((Some(slot), process));
             }
         }
@@ -166,7 +170,7 @@ impl Core {
             if let Some(mut process) = member.process.take_if(used_up) {
                 process.stop(until);
                 self.leaving.push(process);
-                member.process = member.next.take();
+                member.process = member.next.pop_front();
                 self.wake = true;
             }
         }
@@ -175,12 +179,15 @@ impl Core {
     /// Whether a member's process has no successor and needs one: it has been given its last job, or it starts still and there is
     /// more to do than its only job.
     pub(super) fn wants_successor(&self, member: &Member) -> bool {
-        let needs_one = |p: &Process| match p.state {
-            State::Ready { .. } => p.takes_jobs() && p.may_take(self.max_jobs) == 0,
-            State::Starting { .. } => p.is_promising() && self.max_jobs == 1 && self.runs_behind(),
-            State::Stopping { .. } => false,
-        };
-        member.next.is_none() && member.process.as_ref().is_some_and(needs_one)
+        let Some(process) = &member.process else { return false };
+        let runs_behind = || self.max_jobs == 1 && member.next.len() < AHEAD && self.runs_behind();
+        match process.state {
+            State::Ready { .. } if process.takes_jobs() && process.may_take(self.max_jobs) == 0 => {
+                member.next.is_empty() || runs_behind()
+            }
+            State::Starting { .. } if process.is_promising() => runs_behind(),
+            _ => false,
+        }
     }
 
     /// Whether more jobs wait than there are processes that will take one each, in a pool whose starts go well.

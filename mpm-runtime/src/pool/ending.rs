@@ -6,6 +6,7 @@
 //! | `shutdown(grace)`, `Drop` | are taken back by the caller | may run for `grace`, then are killed | the same |
 //! | `kill` | are taken back | are killed | |
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,5 +43,5 @@ pub(super) fn abandon(core: &mut Core, reason: &Arc<str>) {
         core.give_up(cell, JobError::PoolFailed(Arc::clone(reason)));
     }
     core.leaving.clear();
-    core.members.iter_mut().for_each(|member| (member.process, member.next) = (None, None));
+    core.members.iter_mut().for_each(|member| (member.process, member.next) = (None, VecDeque::new()));
 }

@@ -53,8 +53,8 @@ pub(super) struct Outcome {
 pub(super) struct Member {
     pub(super) slot: u32,
     pub(super) process: Option<Process>,
-    /// Takes the process's place when that has had all the jobs that it may have.
-    pub(super) next: Option<Process>,
+    /// Take the process's place, one after the other, when that has had all the jobs that it may have.
+    pub(super) next: VecDeque<Process>,
     /// After a failed start: not again before this.
     pub(super) not_before: Option<Instant>,
 }

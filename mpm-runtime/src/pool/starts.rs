@@ -86,15 +86,17 @@ impl Supervisor {
             return;
         }
         for slot in 0..core.members.len() {
-            let wanted = core.members.get(slot).is_some_and(|m| m.process.is_none() || core.wants_successor(m));
-            let may = core.members.get(slot).is_some_and(|m| m.not_before.is_none_or(|at| at <= now));
-            if wanted
-                && may
-                && let Err(error) = self.start(core, slot)
-            {
-                self.start_failed(core, slot, FailedStart::Passing, &error);
-                // What was wanting here will be wanting for the others; each tries again at its time.
-                return;
+            let wants_one = |core: &Core| {
+                core.members.get(slot).is_some_and(|member| {
+                    (member.process.is_none() || core.wants_successor(member)) && member.not_before.is_none_or(|at| at <= now)
+                })
+            };
+            while wants_one(core) {
+                if let Err(error) = self.start(core, slot) {
+                    self.start_failed(core, slot, FailedStart::Passing, &error);
+                    // What was wanting here will be wanting for the others; each tries again at its time.
+                    return;
+                }
             }
         }
     }
@@ -139,9 +141,9 @@ impl Supervisor {
             lookers: 0,
         };
         if member.process.is_none() {
-            member.process = Some(process)
+            member.process = Some(process);
         } else {
-            member.next = Some(process)
+            member.next.push_back(process);
         }
         Ok(())
     }
