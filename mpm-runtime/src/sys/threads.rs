@@ -25,6 +25,8 @@ static BACK: Condvar = Condvar::new();
 
 /// How long a thread of mpm's may stay in code of the user's until it counts as one of the user's.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a thread of the user's may take to end: one of a scope can still be at it when the scope is over.
+const MOMENT: Duration = Duration::from_millis(20);
 /// How many such threads are remembered; most have ended.
 const MOST_AWAY: usize = 64;
 /// When to look again for a thread of mpm's that is ending, of which nobody tells.
@@ -145,7 +147,7 @@ fn register(me: Pid, ours: bool) {
 /// # Errors
 /// When there are other threads, with their number and names; or when the system does not tell.
 pub(crate) fn alone(parked_main: bool) -> io::Result<Alone> {
-    let until = Instant::now() + PATIENCE;
+    let began = Instant::now();
     loop {
         let alone = Alone::promised();
         // Asked before the look: one that does not count here any more is known there.
@@ -155,7 +157,7 @@ pub(crate) fn alone(parked_main: bool) -> io::Result<Alone> {
             return Ok(alone);
         }
         drop(alone);
-        if Instant::now() < until && (newborn || only_away) {
+        if began.elapsed() < if newborn || only_away { PATIENCE } else { MOMENT } {
             let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
             ours.awaited += 1;
             BACK.wait_timeout(ours, AGAIN).unwrap_or_else(PoisonError::into_inner).0.awaited -= 1;

@@ -1,6 +1,7 @@
 //! `preloads METHOD JOB`: a program whose pool preloads a job that goes wrong, and which prints why the pool fails. With `default` nobody
 //! chooses the method. It has no other thread, so it can be forked.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -25,7 +26,14 @@ fn hangs() {
 #[worker]
 fn leaves_a_thread() {
     println!("preloaded");
-    thread::Builder::new().name("left".to_owned()).spawn(thread::park).expect("a thread");
+    let (tell, named) = mpsc::channel();
+    let body = move || {
+        // It has its name by now.
+        tell.send(()).expect("the job waits");
+        thread::park();
+    };
+    thread::Builder::new().name("left".to_owned()).spawn(body).expect("a thread");
+    named.recv().expect("the thread tells");
 }
 
 #[mpm::main]

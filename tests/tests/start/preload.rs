@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process;
 use std::sync::OnceLock;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -49,14 +50,16 @@ fn closes_descriptors() {
 
 #[worker]
 fn leaves_a_thread() {
-    thread::Builder::new()
-        .name("left-behind".to_owned())
-        .spawn(|| {
-            loop {
-                thread::park()
-            }
-        })
-        .unwrap();
+    let (tell, named) = mpsc::channel();
+    let body = move || {
+        // It has its name by now.
+        tell.send(()).unwrap();
+        loop {
+            thread::park()
+        }
+    };
+    thread::Builder::new().name("left-behind".to_owned()).spawn(body).unwrap();
+    named.recv().unwrap();
 }
 
 /// What a pool says whose preload job is of no use, which leaves nothing behind.
