@@ -92,6 +92,9 @@ impl Supervisor {
                 })
             };
             while wants_one(core) {
+                if self.waits_for_template(core) {
+                    return;
+                }
                 if let Err(error) = self.start(core, slot) {
                     self.start_failed(core, slot, FailedStart::Passing, &error);
                     // What was wanting here will be wanting for the others; each tries again at its time.
@@ -99,6 +102,13 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Whether a template has still to come for the process that was ordered first. It needs descriptors too, which those of further orders
+    /// might take up; and they would gain nothing.
+    fn waits_for_template(&self, core: &Core) -> bool {
+        let is_ordered = |p: &Process| p.child.is_none() && matches!(p.state, State::Starting { .. });
+        matches!(&self.origin, Origin::Template(template) if !template.is_running()) && core.all_processes().any(is_ordered)
     }
 
     fn start(&mut self, core: &mut Core, slot: usize) -> Result<(), Error> {

@@ -84,7 +84,7 @@ pub(crate) fn put_aside(template: Arc<Template>) {
 }
 
 impl Template {
-    pub(super) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         // Relaxed: whoever asks can be answered a moment too late in any case.
         self.running.load(Ordering::Relaxed)
     }
