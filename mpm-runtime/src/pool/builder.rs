@@ -173,8 +173,8 @@ impl Builder {
     ///
     /// # Errors
     /// When a setting cannot be used, when [`mpm::init`](crate::init) has not run, when two targets have one name, when this
-    /// process shall be forked and has other threads, or when the system has no thread or descriptor left. No process has been
-    /// started then.
+    /// process shall be forked and has other threads, or when the system has no thread or descriptor left. No process is left
+    /// then.
     pub fn build(self) -> Result<Pool> {
         self.build_with(false)
     }

@@ -130,6 +130,9 @@ impl<'a, F: Target> ProcessBuilder<'a, F> {
     /// # Safety
     /// As for [`isolate_despite_threads`](crate::isolate_despite_threads): the job, and everything that runs in the process for it, must
     /// not depend on what other threads of this process may have left half done or locked.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), but for the threads.
     #[expect(unsafe_code, reason = "the caller promises what cannot be checked")]
     pub unsafe fn start_despite_threads(self) -> Result<Process<F::Output>> {
         self.start_with(true)
@@ -139,8 +142,8 @@ impl<'a, F: Target> ProcessBuilder<'a, F> {
         let Self { job, name, method, daemon, env, cwd, streams, timeout } = self;
         installed()?;
         let name: Arc<str> = name.unwrap_or_else(next_name).into();
-        check_name("Process::name", &name)?;
-        check_environment("Process::env", &env)?;
+        check_name("ProcessBuilder::name", &name)?;
+        check_environment("ProcessBuilder::env", &env)?;
         let refuse = |reason: String| Error::new(Kind::Setting, format!("process {name}: job `{}`: {reason}", F::NAME));
         let arguments = job.encode_caught().map_err(refuse)?;
         let registry = Registry::global().map_err(|e| Error::new(Kind::Registry, "register the targets").because(e.clone()))?;

@@ -160,6 +160,10 @@ impl Served {
                 Request::Fork(fork) => self.waiting.push_back((template, Request::Fork(fork))),
             }
         }
+        if self.is_copy {
+            // A template of its own by exec would not be what was asked for.
+            self.dead.get_or_insert_with(|| "the template, a copy of this process, is lost and cannot be made anew".into());
+        }
         if let Some(dead) = self.dead.clone() {
             self.fail_all(&dead, FailureKind::Lasting);
         }
