@@ -4,7 +4,7 @@
 # The figure that stays the same while the machine's speed drifts. All runs on one CPU: mpm spins only where there are several, so
 # nothing depends on how long somebody waited. Both processes set their counts to zero when they are warm and write them after
 # the last job, so starts do not count; the median over the runs and the smallest and largest are printed. What the kernel
-# does is not in it. `benches/target/callgrind` keeps the last run of each way for `callgrind_annotate`.
+# does is not in it. `target/callgrind/functions.txt` then has what each function costs and how often it is called.
 set -euo pipefail
 cd "$(dirname "$0")"
 runs=${1:-5} jobs=${2:-10000}
@@ -12,6 +12,8 @@ out=$PWD/target/callgrind
 rm -rf "$out"
 mkdir -p "$out"
 cargo build --quiet --release --bin count
+# valgrind counts `rep stosb` and `rep movsb` byte by byte; so the C library does without.
+export GLIBC_TUNABLES=glibc.cpu.x86_rep_stosb_threshold=1000000000:glibc.cpu.x86_rep_movsb_threshold=1000000000
 cc -O2 -shared -fPIC -o "$out/valgrind.so" src/valgrind.c -ldl
 
 # count WAY: "parent worker" of one run, in instructions.
@@ -20,7 +22,9 @@ count() {
     rm -f "$out/$1".*
     read -r parent worker < <(LD_PRELOAD=$out/valgrind.so taskset -c 0 timeout 300 valgrind --tool=callgrind --fair-sched=yes \
         --trace-children=yes --callgrind-out-file="$out/$1.%p" target/release/count "$1" "$jobs" 2>"$out/$1.log")
-    echo "$(awk '/^summary:/ { print $2 }' "$out/$1.$parent.1") $(awk '/^summary:/ { print $2 }' "$out/$1.$worker.1")"
+    mv "$out/$1.$parent.1" "$out/$1-parent"
+    mv "$out/$1.$worker.1" "$out/$1-worker"
+    awk '/^summary:/ { printf "%s ", $2 } END { print "" }' "$out/$1-parent" "$out/$1-worker"
 }
 
 # row TITLE, with a count a line as input: its median, smallest and largest for one job.
@@ -39,3 +43,10 @@ for way in run submit map; do
     cut -d' ' -f2 <<<"$counts" | row "$way, worker"
     awk '{ print $1 + $2 }' <<<"$counts" | row "$way, both"
 done
+
+for way in run submit map; do
+    for process in parent worker; do
+        printf '\n%s, %s: instructions, calls, function, for one job\n' "$way" "$process"
+        awk -v jobs="$jobs" -f src/callgrind.awk "$out/$way-$process" | sort -rn
+    done
+done >"$out/functions.txt"
