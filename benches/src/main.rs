@@ -35,6 +35,9 @@ struct Options {
     /// Only contestants whose name has this text; limits and threads stay, for the ratios
     #[arg(long, default_value = "")]
     contestant: String,
+    /// Another build of this program, whose mpm takes part too: before and after in one run
+    #[arg(long)]
+    other: Option<PathBuf>,
     /// Keep all CPUs busy with something else meanwhile
     #[arg(long)]
     load: bool,
@@ -74,14 +77,15 @@ fn under_load<T>(run: impl FnOnce() -> T) -> T {
     })
 }
 
-fn all(options: Options) {
-    let Options { rounds, measure, contestant, load, quick, .. } = options;
-    let wanted = rounds::Wanted { rounds, measure, contestant, quick, under_load: load };
+fn all(options: Options) -> Result<(), String> {
+    let Options { rounds, measure, contestant, other, load, quick, .. } = options;
+    let wanted = rounds::Wanted { rounds, measure, contestant, other, quick, under_load: load };
     let found = if load { under_load(|| rounds::run(&wanted)) } else { rounds::run(&wanted) };
     print::tables(&found);
     found.write(&results("figures.json"));
-    chart::draw(&found, &results("figures.svg"));
+    chart::draw(&found, &results("figures.svg")).map_err(|error| format!("figures.svg: {error}"))?;
     eprintln!("wrote {} and figures.svg", results("figures.json").display());
+    Ok(())
 }
 
 fn main() -> Result<(), String> {
@@ -89,7 +93,7 @@ fn main() -> Result<(), String> {
     procspawn::init();
     let options = Options::parse();
     match options.command {
-        None => all(options),
+        None => all(options)?,
         Some(Task::Compare { old, new }) => {
             let new = new.unwrap_or_else(|| results("figures.json"));
             compare::table(&Figures::read(&old)?, &Figures::read(&new)?);

@@ -42,13 +42,13 @@ fn verdict(figures: &Figures, figure: &Figure, aim: Aim) -> String {
 }
 
 /// The best of those who are neither mpm nor a limit nor threads.
-fn best_peer(figures: &Figures, figure: &Figure) -> String {
+pub(crate) fn best_peer<'a>(figures: &'a Figures, figure: &Figure) -> Option<(&'a str, Spread)> {
     let is_peer = |who: &str| !who.starts_with(MPM) && !who.starts_with("limit") && who != THREADS;
-    let best = figures.ranking(figure).into_iter().find(|(who, _)| is_peer(who));
-    best.map_or_else(String::new, |(who, spread)| format!("{} ({who})", short(spread.median)))
+    figures.ranking(figure).into_iter().find(|(who, _)| is_peer(who))
 }
 
-fn measured(figures: &Figures) -> impl Iterator<Item = &'static Figure> {
+/// The figures of which there is any value.
+pub(crate) fn measured(figures: &Figures) -> impl Iterator<Item = &'static Figure> {
     MEASURES.iter().flat_map(|measure| measure.figures).filter(|figure| figures.values.contains_key(figure.key))
 }
 
@@ -67,7 +67,7 @@ fn summary(figures: &Figures) {
             short(mpm.largest),
             or_nothing(figures.spread(figure.key, figure.limit)),
             or_nothing(figures.spread(figure.key, THREADS)),
-            best_peer(figures, figure),
+            best_peer(figures, figure).map_or_else(String::new, |(who, spread)| format!("{} ({who})", short(spread.median))),
             or_nothing(figures.ratio(figure.key, MPM, figure.limit)),
             or_nothing(figures.ratio(figure.key, MPM, THREADS)),
             aims.join("; "),
@@ -75,7 +75,7 @@ fn summary(figures: &Figures) {
     }
 }
 
-/// All who have done it, the best first.
+/// All who have done it, the best first, and those who never came to a value.
 fn details(figures: &Figures, figure: &Figure) {
     println!("\n### {}\n", figure.title);
     println!("| | median | smallest – largest | ratio to {} | ratio to threads |\n|---|---|---|---|---|", figure.limit);
@@ -91,6 +91,11 @@ fn details(figures: &Figures, figure: &Figure) {
             or_nothing(figures.ratio(figure.key, who, figure.limit)),
             or_nothing(figures.ratio(figure.key, who, THREADS)),
         );
+    }
+    for (who, remark) in figures.remarks.get(figure.key).into_iter().flatten() {
+        if figures.spread(figure.key, who).is_none() {
+            println!("| {who} | never: {remark} | | | |");
+        }
     }
 }
 

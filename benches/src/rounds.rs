@@ -18,6 +18,8 @@ pub(crate) struct Wanted {
     pub(crate) rounds: usize,
     pub(crate) measure: String,
     pub(crate) contestant: String,
+    /// Another build of this program.
+    pub(crate) other: Option<PathBuf>,
     pub(crate) quick: bool,
     pub(crate) under_load: bool,
 }
@@ -30,6 +32,9 @@ impl Wanted {
 
     /// Those whose name has the text; limits and threads always, for the ratios.
     fn includes(&self, contestant: &Contestant) -> bool {
+        if contestant.program == Program::Other {
+            return self.other.is_some();
+        }
         contestant.name.contains(&self.contestant) || contestant.name.starts_with("limit") || contestant.key == "threads"
     }
 }
@@ -40,7 +45,12 @@ fn folder(name: &str) -> PathBuf {
 
 impl Contestant {
     /// What starts it, or why it cannot be started.
-    fn command(&self) -> Result<Command, String> {
+    fn command(&self, wanted: &Wanted) -> Result<Command, String> {
+        let measuring = |program: PathBuf| {
+            let mut command = Command::new(program);
+            command.arg("measure");
+            command
+        };
         let installed = |command: Command, needs: PathBuf| {
             let missing = "not installed here: run `benches/peers.sh`";
             if needs.exists() { Ok(command) } else { Err(missing.to_owned()) }
@@ -49,11 +59,8 @@ impl Contestant {
             if program.is_empty() { Err("cannot be linked here".to_owned()) } else { Ok(Command::new(program)) }
         };
         let mut command = match self.program {
-            Program::Here => {
-                let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
-                command.arg("measure");
-                command
-            }
+            Program::Here => measuring(std::env::current_exe().map_err(|error| error.to_string())?),
+            Program::Other => measuring(wanted.other.clone().ok_or("not asked for")?),
             Program::Limits => limits(env!("LIMITS_DYNAMIC"))?,
             Program::StaticLimits => limits(env!("LIMITS_STATIC"))?,
             Program::Python => {
@@ -69,6 +76,9 @@ impl Contestant {
             }
         };
         command.arg(self.key);
+        if wanted.quick {
+            command.env("MPM_BENCHES_QUICK", "1");
+        }
         Ok(command)
     }
 }
@@ -112,14 +122,10 @@ fn one_process(mut command: Command, measure: &Measure) -> Result<Vec<(String, f
 }
 
 /// What a contestant finds in a round, the median of some processes for each figure.
-fn turn(contestant: &Contestant, measure: &Measure, quick: bool) -> Result<BTreeMap<String, (f64, String)>, String> {
+fn turn(contestant: &Contestant, measure: &Measure, wanted: &Wanted) -> Result<BTreeMap<String, (f64, String)>, String> {
     let mut found: BTreeMap<String, (Vec<f64>, String)> = BTreeMap::new();
     for _ in 0..measure.processes {
-        let mut command = contestant.command()?;
-        if quick {
-            command.env("MPM_BENCHES_QUICK", "1");
-        }
-        for (figure, value, remark) in one_process(command, measure)? {
+        for (figure, value, remark) in one_process(contestant.command(wanted)?, measure)? {
             let entry = found.entry(figure).or_default();
             entry.0.push(value);
             entry.1 = remark;
@@ -141,7 +147,7 @@ pub(crate) fn run(wanted: &Wanted) -> Figures {
         failures: Vec::new(),
     };
     let mut present: Vec<&Contestant> = CONTESTANTS.iter().filter(|contestant| wanted.includes(contestant)).collect();
-    present.retain(|contestant| match contestant.command() {
+    present.retain(|contestant| match contestant.command(wanted) {
         Ok(_) => true,
         Err(reason) => {
             figures.left_out.insert(contestant.name.to_owned(), reason);
@@ -153,7 +159,7 @@ pub(crate) fn run(wanted: &Wanted) -> Figures {
             eprintln!("round {} of {}: {}", round + 1, wanted.rounds, measure.key);
             let turns: Vec<_> = present.iter().filter(|contestant| contestant.measures.contains(&measure.key)).collect();
             for place in 0..turns.len() {
-                figures.take(round, turns[(round + place) % turns.len()], measure);
+                figures.take(round, turns[(round + place) % turns.len()], measure, wanted);
             }
         }
     }
@@ -161,8 +167,8 @@ pub(crate) fn run(wanted: &Wanted) -> Figures {
 }
 
 impl Figures {
-    fn take(&mut self, round: usize, contestant: &Contestant, measure: &Measure) {
-        let mut found = turn(contestant, measure, self.quick).unwrap_or_else(|error| {
+    fn take(&mut self, round: usize, contestant: &Contestant, measure: &Measure, wanted: &Wanted) {
+        let mut found = turn(contestant, measure, wanted).unwrap_or_else(|error| {
             eprintln!("  {} failed: {error}", contestant.name);
             self.failures.push(format!("round {}, {}, {}: {error}", round + 1, contestant.name, measure.key));
             BTreeMap::new()

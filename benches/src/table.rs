@@ -43,8 +43,9 @@ pub(crate) struct Contestant {
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Program {
-    /// This one, started again.
+    /// This one, started again; or another build of it.
     Here,
+    Other,
     /// `limits`, linked dynamically or statically.
     Limits,
     StaticLimits,
@@ -68,7 +69,7 @@ const SPLIT: &str = "limit: static split";
 
 use Aim::{TimesTheLimit, TimesTheThreads, Value};
 use Better::{Higher, Lower};
-use Program::{Here, Limits, Node, Python, StaticLimits};
+use Program::{Here, Limits, Node, Other, Python, StaticLimits};
 
 const fn figure(key: &'static str, title: &'static str, better: Better, limit: &'static str, aims: &'static [Aim]) -> Figure {
     Figure { key, title, better, limit, aims }
@@ -162,11 +163,26 @@ const ALL: &[&str] = &[
 ];
 const STARTS: &[&str] = &["first-pool", "later-pool", "process-per-job", "one-process", "idle"];
 const RIPOSTES: &[&str] = &["round-trip", "asleep", "echo-1", "echo-16", "borrowed-1", "borrowed-16", "idle"];
-const POOL: &[&str] = &[
+const EXECUTOR: &[&str] = &[
     "round-trip",
     "asleep",
     "one-by-one",
     "map",
+    "echo-1",
+    "echo-16",
+    "borrowed-1",
+    "borrowed-16",
+    "first-pool",
+    "later-pool",
+    "cpu",
+    "idle",
+    "kill",
+];
+
+const NODE: &[&str] = &[
+    "round-trip",
+    "asleep",
+    "one-by-one",
     "echo-1",
     "echo-16",
     "borrowed-1",
@@ -184,6 +200,7 @@ const fn contestant(name: &'static str, program: Program, key: &'static str, mea
 
 pub(crate) const CONTESTANTS: &[Contestant] = &[
     contestant(MPM, Here, "mpm", ALL),
+    contestant("mpm, other build", Other, "mpm", ALL),
     contestant("mpm, fork", Here, "mpm-fork", STARTS),
     contestant("mpm, spawn", Here, "mpm-spawn", STARTS),
     contestant(FUTEX, Limits, "sleep", &["round-trip", "asleep"]),
@@ -242,7 +259,7 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     contestant("Python multiprocessing.Pool", Python, "Pool", ALL),
     contestant("Python Pool, forkserver", Python, "Pool-forkserver", STARTS),
     contestant("Python Pool, spawn", Python, "Pool-spawn", STARTS),
-    contestant("Python ProcessPoolExecutor", Python, "ProcessPoolExecutor", POOL),
-    contestant("Python loky", Python, "loky", POOL),
-    contestant("Node workerpool", Node, "workerpool", POOL),
+    contestant("Python ProcessPoolExecutor", Python, "ProcessPoolExecutor", EXECUTOR),
+    contestant("Python loky", Python, "loky", EXECUTOR),
+    contestant("Node workerpool", Node, "workerpool", NODE),
 ];

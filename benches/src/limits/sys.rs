@@ -13,6 +13,8 @@ unsafe extern "C" {
     fn mmap(at: *mut c_void, len: usize, access: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     fn prctl(option: c_int, ...) -> c_int;
     fn read(fd: c_int, into: *mut c_void, len: usize) -> isize;
+    fn sched_getaffinity(pid: c_int, len: usize, mask: *mut u64) -> c_int;
+    fn sched_setaffinity(pid: c_int, len: usize, mask: *const u64) -> c_int;
     fn socketpair(domain: c_int, kind: c_int, protocol: c_int, ends: *mut c_int) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
@@ -100,6 +102,18 @@ pub(crate) fn end(pid: c_int) {
     // SAFETY: takes two numbers; the child is not reaped yet.
     unsafe { kill(pid, 9) };
     reap(pid);
+}
+
+/// Keeps this process on the `n`th of the CPUs that are left to it, if there are so many.
+pub(crate) fn stay_on(n: usize) {
+    let mut mask = [0_u64; 16];
+    // SAFETY: the array has the bytes that are named; 0 means this process.
+    unsafe { sched_getaffinity(0, size_of_val(&mask), mask.as_mut_ptr()) };
+    let Some(cpu) = (0..1024).filter(|cpu| mask[cpu / 64] >> (cpu % 64) & 1 == 1).nth(n) else { return };
+    mask = [0; 16];
+    mask[cpu / 64] = 1 << (cpu % 64);
+    // SAFETY: as before.
+    unsafe { sched_setaffinity(0, size_of_val(&mask), mask.as_ptr()) };
 }
 
 /// Memory that copies of this process share with it, zeroed, for as long as the program lives.

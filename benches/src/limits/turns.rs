@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::{Bed, copy, end, shared};
+use crate::sys::{Bed, copy, end, shared, stay_on};
 use crate::work;
 
 /// One way: how often it was used, and what stands beside.
@@ -50,12 +50,16 @@ struct Turns {
 }
 
 impl Turns {
-    /// The worker answers each request by what `answer` makes of its value.
+    /// The worker answers each request by what `answer` makes of its value. Where both spin, each has a CPU of its own: on the same
+    /// one, each would spin while the other cannot run.
     fn new(spin: Duration, mut answer: impl FnMut(u64) -> u64) -> Self {
         let at: *mut Way = shared(2 * size_of::<Way>()).cast();
         // SAFETY: zeroed memory, page-aligned, which stays; all zero is a valid `Way`.
         let [there, back]: [&'static Way; 2] = unsafe { [&*at, &*at.add(1)] };
         let worker = copy(|| {
+            if !spin.is_zero() {
+                stay_on(1);
+            }
             let mut turn = 0;
             loop {
                 turn += 1;
@@ -64,6 +68,9 @@ impl Turns {
                 back.send(turn);
             }
         });
+        if !spin.is_zero() {
+            stay_on(0);
+        }
         Self { there, back, turn: 0, spin, worker }
     }
 
