@@ -69,7 +69,11 @@ fn under_load<T>(run: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| while !done.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::black_box(work::burn(1, 10_000));
+                }
+            });
         }
         let found = run();
         done.store(true, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::figures::{Figures, Machine};
 use crate::table::{CONTESTANTS, Contestant, MEASURES, Measure, Program};
@@ -156,11 +156,12 @@ pub(crate) fn run(wanted: &Wanted) -> Figures {
     });
     for round in 0..wanted.rounds {
         for measure in MEASURES.iter().filter(|measure| wanted.has(measure)) {
-            eprintln!("round {} of {}: {}", round + 1, wanted.rounds, measure.key);
+            let begin = Instant::now();
             let turns: Vec<_> = present.iter().filter(|contestant| contestant.measures.contains(&measure.key)).collect();
             for place in 0..turns.len() {
                 figures.take(round, turns[(round + place) % turns.len()], measure, wanted);
             }
+            eprintln!("round {} of {}: {}, {:.1?}", round + 1, wanted.rounds, measure.key, begin.elapsed());
         }
     }
     figures

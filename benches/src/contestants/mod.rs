@@ -46,7 +46,7 @@ trait Contestant: Sized {
 
     /// As `burn`, with the pid of the worker for each job that did not fail.
     fn burn_here(&mut self, _jobs: u32, _steps: u64) -> impl Iterator<Item = Option<u32>> {
-        std::iter::from_fn(|| cannot())
+        std::iter::from_fn(cannot)
     }
 
     /// The workers' pids.
