@@ -82,8 +82,8 @@ pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<Armed> {
 }
 
 /// The second tie, for a process whose job closes the lifeline, or where it cannot be armed: when `parent`, which has started
-/// this process, ends, this process kills its group, itself included. False when that is not possible or the parent is gone
-/// already.
+/// this process, ends, this process kills its group, itself included; only itself where it does not lead that group. False when that
+/// is not possible or the parent is gone already.
 ///
 /// The kernel tells of the end of the parent's thread that started this process, and then of each further thread that took
 /// its place: only after the last one this process has another parent.
@@ -98,8 +98,12 @@ pub(crate) fn arm_parent_death_signal(parent: u32) -> bool {
         let sender = unsafe { info.si_pid() };
         // SAFETY: getppid(2) takes nothing, cannot fail and is async-signal-safe (signal-safety(7)).
         if unsafe { libc::getppid() } != sender {
+            // SAFETY: getpid(2) takes nothing, cannot fail and is async-signal-safe (signal-safety(7)).
+            let me = unsafe { libc::getpid() };
+            // SAFETY: as above, getpgrp(2).
+            let leads = unsafe { libc::getpgrp() } == me;
             // SAFETY: kill(2) takes two numbers and is async-signal-safe (signal-safety(7)); 0 means the caller's group.
-            unsafe { libc::kill(0, libc::SIGKILL) };
+            unsafe { libc::kill(if leads { 0 } else { me }, libc::SIGKILL) };
         }
     }
     let signal = libc::SIGRTMAX();
