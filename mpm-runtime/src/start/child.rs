@@ -201,8 +201,8 @@ fn check(hello: &Hello, nonce: u64, born: &Born) -> Result<&'static Registry, St
         return Err("the parent speaks another version of the protocol, or the token is not its own".to_owned());
     }
     let registry = Registry::global().map_err(|e| e.to_string())?;
-    // A copy of a template runs what that runs, which has been looked at.
-    if !matches!(born, Born::OfTemplate(_)) {
+    // A copy runs what its original runs; a template has been looked at.
+    if matches!(born, Born::OfParent) {
         let build = executable_identity().map_err(|e| format!("look at /proc/self/exe: {e}"))?;
         if build != hello.build {
             return Err("this is not the executable that the parent runs".to_owned());

@@ -31,7 +31,7 @@ const LONGEST: usize = 64 * 1024;
 pub(crate) struct Hello {
     pub(crate) protocol: u32,
     pub(crate) nonce: u64,
-    /// Identifies the executable file.
+    /// Identifies the executable file, for a process that has been started from it.
     pub(crate) build: u64,
     /// Identifies the set of registered targets.
     pub(crate) fingerprint: u64,

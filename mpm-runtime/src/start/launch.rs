@@ -102,9 +102,9 @@ pub(crate) fn prepare_single(offer: &SingleOffer<'_>) -> Result<(Socket, Option<
 
 /// What every new process is told, and the memory beside it if there is too much to tell.
 pub(super) fn hello(name: &str, plan: &Plan, method: StartMethod, duty: Duty, registry: &Registry) -> Result<(Hello, Vec<Memfd>)> {
-    // What comes from a template has been preloaded there.
-    let preloads = matches!(duty, Duty::Template) || method == StartMethod::Spawn;
-    let (preload, beside) = if preloads && !plan.is_bare() {
+    // What comes from a template has been preloaded there, and runs what that runs.
+    let is_exec = matches!(duty, Duty::Template) || method == StartMethod::Spawn;
+    let (preload, beside) = if is_exec && !plan.is_bare() {
         let jobs = postcard::to_stdvec(&plan.preload.jobs).map_err(|e| system("encode what is preloaded")(io::Error::other(e)))?;
         let (parcel, beside) = Parcel::pack(&jobs).map_err(system("put what is preloaded into shared memory"))?;
         (Some(parcel), beside)
@@ -114,7 +114,7 @@ pub(super) fn hello(name: &str, plan: &Plan, method: StartMethod, duty: Duty, re
     let hello = Hello {
         protocol: PROTOCOL,
         nonce: nonce(),
-        build: executable_identity().map_err(system("look at /proc/self/exe"))?,
+        build: if is_exec { executable_identity().map_err(system("look at /proc/self/exe"))? } else { 0 },
         fingerprint: registry.fingerprint(),
         name: name.to_owned(),
         directory: plan.directory.clone(),
