@@ -15,22 +15,25 @@ use std::thread;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::child::{Born, Refusal, be_worker, run_preload};
+use super::child::{Born, be_worker, run_preload};
 use super::handshake::{Answer, Order, receive_even_cut, send};
 use super::line::is_hang_up;
 use super::plan::PreloadJob;
 use super::recipe::installed;
+use super::refusal::Refusal;
 use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
-    Alone, Pidfd, Socket, Title, adopt_stderr, alone, end_own_group, exit_now, fault_point, fill_standard_streams, flush_output,
-    fork, has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, wake_at_parent_death,
-    watch_children,
+    Alone, LifelineEnd, Pidfd, Socket, Title, adopt_stderr, alone, end_own_group, exit_now, fault_point, fill_standard_streams,
+    flush_output, fork, has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say,
+    wake_at_parent_death, watch_children,
 };
 
 /// What a template has when it serves.
 #[derive(Debug)]
 pub(super) struct Inheritance {
+    /// Each worker gets a description of its own.
+    lifeline: LifelineEnd,
     parent: Pidfd,
     title: Option<Title>,
     ignores_children: bool,
@@ -42,7 +45,7 @@ impl Inheritance {
         socket: &Socket,
         registry: &'static Registry,
         jobs: Vec<PreloadJob>,
-        parent: Pidfd,
+        (lifeline, parent): (LifelineEnd, Pidfd),
     ) -> Result<Self, Refusal> {
         let installed = installed().map_err(|e| Refusal::handshake(e.to_string()))?;
         let check_alone = |when: &str, remedy: &str| match alone(installed.recipe.parks_main()) {
@@ -65,7 +68,7 @@ impl Inheritance {
         // What each worker would look up for itself.
         has_several_cpus();
         wake_at_parent_death();
-        Ok(Self { parent, title: Title::find(), ignores_children: watch_children() })
+        Ok(Self { lifeline, parent, title: Title::find(), ignores_children: watch_children() })
     }
 }
 
@@ -85,14 +88,18 @@ pub(super) fn serve_forks(socket: Socket, inheritance: Inheritance) -> ! {
             Ok((Order::Fork { nonce }, fds)) => {
                 fault_point("forking");
                 let forked = match fds.map(<[OwnedFd; 2]>::try_from) {
-                    Some(Ok([control, stderr])) => match fork(Alone::promised()) {
-                        Ok(None) => {
-                            drop(socket);
-                            become_forked(control, stderr, nonce, inheritance)
+                    Some(Ok([control, stderr])) => {
+                        // Opened here, where the way to it is known already.
+                        let lifeline = inheritance.lifeline.open();
+                        match fork(Alone::promised()) {
+                            Ok(None) => {
+                                drop(socket);
+                                become_forked(control, stderr, nonce, lifeline, inheritance)
+                            }
+                            Ok(Some(pid)) => Ok(pid),
+                            Err(error) => Err(error),
                         }
-                        Ok(Some(pid)) => Ok(pid),
-                        Err(error) => Err(error),
-                    },
+                    }
                     // There was no room for them here.
                     _ => Err(Errno::EMFILE.into()),
                 };
@@ -148,14 +155,21 @@ fn end(workers: &[i32]) -> ! {
 }
 
 /// The first steps of a worker in its copy of the template.
-fn become_forked(control: OwnedFd, stderr: OwnedFd, nonce: u64, inheritance: Inheritance) -> ! {
+fn become_forked(
+    control: OwnedFd,
+    stderr: OwnedFd,
+    nonce: u64,
+    lifeline: std::io::Result<OwnedFd>,
+    Inheritance { lifeline: end, parent, title, ignores_children }: Inheritance,
+) -> ! {
+    drop(end);
     lead_session();
-    if inheritance.ignores_children {
+    if ignores_children {
         ignore_child_signal();
     }
     if let Err(error) = adopt_stderr(&stderr) {
         say(&format!("mpm: a worker has no standard error of its own: {error}"));
     }
     drop(stderr);
-    be_worker(Socket::from(control), nonce, Born::OfTemplate(inheritance.title))
+    be_worker(Socket::from(control), nonce, Born::OfTemplate { lifeline, parent, title })
 }

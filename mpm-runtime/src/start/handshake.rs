@@ -2,7 +2,7 @@
 //!
 //! | message | from | to | descriptors |
 //! |---|---|---|---|
-//! | [`Hello`] | parent | the new process, as soon as it runs | lifeline, parent's pidfd; a worker's three of the link, or the standard streams of a single process; what is too large for the message |
+//! | [`Hello`] | parent | the new process, as soon as it runs | lifeline, parent's pidfd, unless its template has them; a worker's three of the link, or the standard streams of a single process; what is too large for the message |
 //! | [`Reply`] | the new process | parent | a result that is too large for the message |
 //! | [`Go`] | parent | a process for one job, which is ready | |
 //! | [`Order`] | parent | template | for a fork: the worker's control socket, its standard error |
@@ -63,8 +63,8 @@ pub(crate) enum Duty {
 /// What came with a hello.
 #[derive(Debug)]
 pub(super) struct HelloFds {
-    pub(super) lifeline: OwnedFd,
-    pub(super) parent: OwnedFd,
+    /// Lifeline and the parent's pidfd, for a process that is not born with them.
+    pub(super) ties: Option<[OwnedFd; 2]>,
     /// Requests, responses, doorbell.
     pub(super) link: Option<[OwnedFd; 3]>,
     pub(super) streams: [Option<OwnedFd>; 3],
@@ -122,11 +122,12 @@ pub(super) enum Answer {
 }
 
 impl Hello {
-    pub(super) fn receive(socket: &Socket) -> io::Result<(Self, HelloFds)> {
+    /// With `ties`, those come with it.
+    pub(super) fn receive(socket: &Socket, ties: bool) -> io::Result<(Self, HelloFds)> {
         let (hello, fds): (Self, _) = receive(socket, false)?;
         let mut fds = VecDeque::from(fds);
         let mut next = || fds.pop_front().ok_or_else(|| io::Error::other("the hello came without its descriptors"));
-        let (lifeline, parent) = (next()?, next()?);
+        let ties = if ties { Some([next()?, next()?]) } else { None };
         let (mut link, mut streams) = (None, [const { None }; 3]);
         match &hello.duty {
             Duty::Template => {}
@@ -137,7 +138,7 @@ impl Hello {
                 }
             }
         }
-        Ok((hello, HelloFds { lifeline, parent, link, streams, beside: fds }))
+        Ok((hello, HelloFds { ties, link, streams, beside: fds }))
     }
 }
 

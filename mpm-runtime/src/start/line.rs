@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use super::handshake::{Answer, Duty, Reply, read_reply, receive_even_cut};
-use super::launch::{greet, hello};
+use super::launch::{greet, hello, ties};
 use super::method::StartMethod;
 use super::plan::Plan;
 use super::process::{ChildProcess, Forked};
@@ -93,7 +93,7 @@ impl Line {
         let (ours, theirs) = Socket::pair().map_err(system("make a socket for the template"))?;
         let (capture, stderr) = capture_stderr().map_err(system("make the standard error of the template"))?;
         let (hello, beside) = hello("mpm-template", plan, StartMethod::ForkServer, Duty::Template, registry)?;
-        greet(&ours, &hello, &[], &beside)?;
+        greet(&ours, &hello, Some(&*ties()?), &[], &beside)?;
         let request = SpawnRequest {
             argv: &recipe.arguments(Role::Template, "mpm-template", hello.nonce),
             env: &plan.environment,
