@@ -103,10 +103,10 @@ pub(super) fn serve_forks(socket: Socket, inheritance: Inheritance) -> ! {
                     // There was no room for them here.
                     _ => Err(Errno::EMFILE.into()),
                 };
-                match forked.and_then(|pid| hand_over(&socket, pid).map(|()| pid)) {
+                match forked {
                     Ok(pid) => {
                         workers.push(pid);
-                        Ok(())
+                        send(&socket, &Answer::Forked { pid }, &[])
                     }
                     Err(error) => send(&socket, &Answer::NotForked(error.raw_os_error().unwrap_or(0)), &[]),
                 }
@@ -138,14 +138,6 @@ fn wait_for_order(socket: &Socket, parent: &Pidfd) -> std::io::Result<()> {
         }
     }
     if fds[1].any().unwrap_or(true) { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-}
-
-/// Gives a new worker to the parent, or ends it: nobody would notice its end.
-fn hand_over(socket: &Socket, pid: i32) -> std::io::Result<()> {
-    let given = Pidfd::open(pid).and_then(|pidfd| send(socket, &Answer::Forked { pid }, &[pidfd.as_fd()]));
-    given.inspect_err(|_| {
-        reap(pid);
-    })
 }
 
 /// The parent is gone: nobody is left behind, nor what was started while this process preloaded.

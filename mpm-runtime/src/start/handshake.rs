@@ -6,7 +6,7 @@
 //! | [`Reply`] | the new process | parent | a result that is too large for the message |
 //! | [`Go`] | parent | a process for one job, which is ready | |
 //! | [`Order`] | parent | template | for a fork: the worker's control socket, its standard error |
-//! | [`Answer`] | template | parent, one for each order, in their order | for a fork: the worker's pidfd |
+//! | [`Answer`] | template | parent, one for each order, in their order | |
 
 use std::collections::VecDeque;
 use std::io;
