@@ -34,6 +34,8 @@ pub(super) type RunOne = fn(&Registration, &[u8], &dyn Fn(Phase)) -> Result<Vec<
 /// What a child does, handed in from above: this room names neither the worker's loop nor how a job is run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Duties {
+    /// What a worker does before it serves, or for it the template of which it is a copy.
+    pub(crate) prepare: fn(),
     pub(crate) serve: fn(Setup) -> WorkerExit,
     /// Runs one job: its encoded result, or why there is none. It tells the phases from `Running` on.
     pub(crate) run_one: RunOne,
@@ -120,8 +122,8 @@ fn be_template(socket: Socket, nonce: u64) -> ! {
 
 fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
     let is_exec = matches!(born, Born::OfParent);
-    let has_ties = matches!(born, Born::OfTemplate { .. });
-    let (hello, fds) = Hello::receive(socket, !has_ties).map_err(Refusal::no_handshake)?;
+    let is_prepared = matches!(born, Born::OfTemplate { .. });
+    let (hello, fds) = Hello::receive(socket, !is_prepared).map_err(Refusal::no_handshake)?;
     let HelloFds { ties, link, streams, mut beside } = fds;
     let (lifeline, parent, title, second_tie) = match (born, ties) {
         // Its parent by number is the template, whose end shall not be its own, and which may not live as long as it does.
@@ -148,6 +150,9 @@ fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
         }
         match (hello.duty, link) {
             (Duty::Serve { max_jobs }, Some([requests, responses, doorbell])) => {
+                if !is_prepared {
+                    (installed().map_err(|e| e.to_string())?.duties.prepare)();
+                }
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
                 let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
                 Ok(Task::Serve(Setup { link, registry, worker: hello.name.clone(), max_jobs }))

@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::child::{Born, be_worker, run_preload};
-use super::handshake::{Answer, Order, receive_even_cut, send};
+use super::handshake::{Answer, Order, receive_short, send};
 use super::line::is_hang_up;
 use super::plan::PreloadJob;
 use super::recipe::installed;
@@ -65,8 +65,9 @@ impl Inheritance {
         flush_output();
         reset_signals();
         fill_standard_streams();
-        // What each worker would look up for itself.
+        // What each worker would look up and lay out for itself.
         has_several_cpus();
+        (installed.duties.prepare)();
         wake_at_parent_death();
         Ok(Self { lifeline, parent, title: Title::find(), ignores_children: watch_children() })
     }
@@ -83,7 +84,7 @@ fn preload_on_a_thread(socket: &Socket, registry: &'static Registry, jobs: Vec<P
 pub(super) fn serve_forks(socket: Socket, inheritance: Inheritance) -> ! {
     let mut workers = Vec::new();
     loop {
-        let order = wait_for_order(&socket, &inheritance.parent).and_then(|()| receive_even_cut(&socket, false));
+        let order = wait_for_order(&socket, &inheritance.parent).and_then(|()| receive_short(&socket, false));
         let answered = match order {
             Ok((Order::Fork { nonce }, fds)) => {
                 fault_point("forking");

@@ -25,6 +25,8 @@ use crate::sys::Socket;
 pub(crate) const PROTOCOL: u32 = 3;
 /// The longest message: a path, some names, a parcel.
 const LONGEST: usize = 64 * 1024;
+/// The longest order and answer: some numbers.
+const SHORT: usize = 64;
 
 /// From the parent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -154,19 +156,23 @@ pub(super) fn send(socket: &Socket, message: &impl Serialize, fds: &[BorrowedFd<
 
 /// Receives one message; with `now`, one that is not there yet is an error.
 pub(super) fn receive<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Vec<OwnedFd>)> {
-    let (message, fds) = receive_even_cut(socket, now)?;
-    Ok((message, fds.ok_or(Errno::EMFILE)?))
-}
-
-/// As [`receive`], but a message whose descriptors this process has no room for comes with `None`.
-pub(super) fn receive_even_cut<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Option<Vec<OwnedFd>>)> {
     // A buffer of the right length: what a template and its copies touch, each of them has to copy after the next fork.
     let len = socket.next_len(now)?;
     if len > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a control message is longer than any of ours"));
     }
-    let mut buffer = vec![0; len];
-    let (n, fds) = socket.receive_even_cut(&mut buffer, now)?;
+    let (message, fds) = receive_into(&mut vec![0; len], socket, now)?;
+    Ok((message, fds.ok_or(Errno::EMFILE)?))
+}
+
+/// As [`receive`], for an order or an answer, whose length need not be asked for. One whose descriptors this process has no room for
+/// comes with `None`.
+pub(super) fn receive_short<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Option<Vec<OwnedFd>>)> {
+    receive_into(&mut [0; SHORT], socket, now)
+}
+
+fn receive_into<M: DeserializeOwned>(buffer: &mut [u8], socket: &Socket, now: bool) -> io::Result<(M, Option<Vec<OwnedFd>>)> {
+    let (n, fds) = socket.receive_even_cut(buffer, now)?;
     let unreadable = |e| io::Error::new(io::ErrorKind::InvalidData, e);
     let message = postcard::from_bytes(buffer.get(..n).unwrap_or_default()).map_err(unreadable)?;
     Ok((message, fds))

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::handshake::{Answer, Duty, Reply, read_reply, receive};
+use super::handshake::{Answer, Duty, Reply, read_reply, receive_short};
 use super::launch::{greet, hello, ties};
 use super::method::StartMethod;
 use super::plan::Plan;
@@ -155,7 +155,7 @@ impl Line {
 
     /// Reads one answer to what was sent first; whether there was one.
     pub(super) fn hear_answer(&mut self) -> io::Result<bool> {
-        let answer = match receive::<Answer>(&self.socket, true) {
+        let answer = match receive_short::<Answer>(&self.socket, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             other => other?.0,
         };
