@@ -110,6 +110,8 @@ mod tests {
             (kills(0, 0), kills(1, 0), 1),
             (kills(0, 0), kills(1, 1), 0),
             (kills(7, 3), kills(7, 3), 0),
+            // One worker in the place of another that was killed too, both reckoned from the same moment.
+            (kills(0, 0), kills(2, 1), 1),
             (kills(7, 3), kills(9, 4), 1),
             (kills(7, 3), kills(9, 5), 0),
             // One that was counted before is explained only now.
