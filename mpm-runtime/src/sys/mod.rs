@@ -34,7 +34,7 @@ pub(crate) use copy::{
 pub(crate) use cpu::{has_several_cpus, usable_cpus};
 pub(crate) use exe::executable_identity;
 pub(crate) use fault::fault_point;
-pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, is_own_want, read_available, say, set_nonblocking, write_all};
+pub(crate) use fd::{Bell, Doorbell, Pipe, Ringer, STDERR, is_own_want, read_available, say, set_nonblocking, write_all};
 pub(crate) use futex::{futex_wait, futex_wake};
 pub(crate) use identity::{Title, identity, rename, set_environment};
 pub(crate) use lifeline::{Armed, Lifeline, LifelineEnd, arm_lifeline, arm_parent_death_signal, wake_at_parent_death};
