@@ -25,7 +25,7 @@ mod value;
 mod wire;
 
 pub use bytes::ByteRun;
-pub(crate) use call::decode_caught;
+pub(crate) use call::{Decode, decode_caught};
 pub use call::{Call, lend, put, put_lent, read};
 pub use error::CodecError;
 pub use failure::Failure;

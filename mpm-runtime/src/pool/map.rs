@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::cell::{Finished, Watcher};
+use super::watcher::Finished;
 use super::face::Pool;
 use super::handle::JobHandle;
 use crate::error::JobError;
@@ -130,7 +130,7 @@ impl<'a, F: Target> MapUnordered<'a, F> {
             self.next_index += 1;
             match submit::<F>(self.pool, input) {
                 Ok(job) => {
-                    job.cell.watch(Watcher::List(Arc::clone(&self.list), index));
+                    job.shared.list(&job.cell, &self.list, index);
                     self.running.insert(index, job);
                 }
                 Err(error) => self.ended.push_back((index, Err(error))),

@@ -35,7 +35,7 @@ pub(crate) use cpu::{has_several_cpus, usable_cpus};
 pub(crate) use exe::executable_identity;
 pub(crate) use fault::fault_point;
 pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, is_own_want, read_available, say, set_nonblocking, write_all};
-pub(crate) use futex::{futex_wait, futex_wake};
+pub(crate) use futex::{Wait, futex_wait, futex_wait_either, futex_wait_own, futex_wake, futex_wake_own};
 pub(crate) use identity::{Title, identity, rename, set_environment};
 pub(crate) use lifeline::{Armed, Lifeline, arm_lifeline, arm_parent_death_signal, wake_at_parent_death};
 pub(crate) use memory::{Access, Mapping, Memfd};
