@@ -1,8 +1,8 @@
 //! The response ring: the worker writes frames, the parent takes them out and believes nothing about them.
 
 use super::bell::{self, Caller};
-use super::layout::{Layout, PAGE};
 use super::bytes::Bytes;
+use super::layout::{Layout, PAGE};
 use super::memory::Memory;
 use super::sync::Ordering;
 use crate::sys::fault_point;

@@ -102,6 +102,10 @@ pub(super) struct Tell {
 }
 
 impl Tell {
+    pub(super) fn has_task(&self) -> bool {
+        self.watchers.iter().any(Watcher::is_task)
+    }
+
     pub(super) fn tell(self) {
         futex_wake_own(self.cell.word());
         self.watchers.into_iter().for_each(Watcher::tell);
@@ -180,12 +184,14 @@ impl Cell {
         self.is_finished()
     }
 
-    /// Has `watcher` told at the end, or at once if that has come.
+    /// Has `watcher` told at the end. A list is told at once if that has come; a task is not: who polls for it looks once more.
     pub(super) fn watch(&self, watcher: Watcher) {
         let mut state = self.lock();
         if state.finished {
             drop(state);
-            watcher.tell();
+            if !watcher.is_task() {
+                watcher.tell();
+            }
             return;
         }
         let old = watcher.replaces(&mut state.watchers);

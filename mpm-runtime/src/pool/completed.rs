@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::watcher::Finished;
 use super::handle::JobHandle;
+use super::watcher::Finished;
 use crate::error::JobError;
 
 /// Waits until one of the jobs has ended and returns its index; one that has ended already counts at once.

@@ -160,9 +160,9 @@ pub(super) fn open<R>(cell: &Cell, outcome: Result<Raw, JobError>, decode: Decod
         Raw::Value(bytes) => bytes,
         Raw::Failed(error) => return Err(error),
     };
-    bytes.give(|bytes| decode_caught(decode, bytes)).map_err(|reason| {
-        JobError::Decode(Box::new(DataError { job: cell.id(), target: cell.target, reason, in_worker: false }))
-    })
+    bytes
+        .give(|bytes| decode_caught(decode, bytes))
+        .map_err(|reason| JobError::Decode(Box::new(DataError { job: cell.id(), target: cell.target, reason, in_worker: false })))
 }
 
 impl<R> Future for JobHandle<R> {
@@ -176,7 +176,7 @@ impl<R> Future for JobHandle<R> {
             return Poll::Ready(self.open(outcome));
         }
         self.shared.watch(&self.cell, Watcher::Task(context.waker().clone()));
-        // The end may have come between the look and the watch; the waker was told then, and one more look saves a turn.
+        // The end may have come between the look and the watch, which then was in vain.
         self.cell.take().map_or(Poll::Pending, |outcome| Poll::Ready(self.open(outcome)))
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::watcher::Finished;
 use super::face::Pool;
 use super::handle::JobHandle;
+use super::watcher::Finished;
 use crate::error::JobError;
 use crate::registry::{Job, Target};
 

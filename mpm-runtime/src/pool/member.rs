@@ -124,7 +124,12 @@ impl Process {
 
     /// Kills it and all that it started. Its end is seen and dealt with like any other.
     pub(super) fn kill(&mut self, fate: Fate) {
-        self.fate.get_or_insert(fate);
+        match self.fate {
+            // What was to be believed until now is so no more.
+            Some(Fate::Unready(_)) if matches!(fate, Fate::Damaged(_)) => self.fate = Some(fate),
+            Some(_) => {}
+            None => self.fate = Some(fate),
+        }
         match &self.child {
             Some(child) => child.kill_group(),
             None => self.origin.give_up(self.incarnation),
@@ -166,7 +171,7 @@ impl Process {
         while !matches!(self.fate, Some(Fate::Damaged(_))) {
             match self.link.next_response() {
                 Ok(None) => return,
-                Err(violation) => self.kill(Fate::Damaged(violation.to_string())),
+                Err(violation) => return self.kill(Fate::Damaged(violation.to_string())),
                 Ok(Some((frame, payload))) => {
                     // A segment that could not be taken over is lost to this link: the worker would name it again.
                     self.spent |= payload.is_err();

@@ -44,6 +44,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub(super) struct Changes {
     told: SmallVec<[Tell; 1]>,
+    tasks: Vec<Tell>,
     /// Somebody waits for room, and there is some.
     room: bool,
     ended: bool,
@@ -55,12 +56,12 @@ impl Changes {
         let (told, any_ended) = core.jobs_ended.take();
         let (freed, wake, ended) = (std::mem::take(&mut core.freed), std::mem::take(&mut core.wake), core.ended);
         // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
-        let wake_supervisor = wake || (core.ending.is_some() && !ended && (freed || any_ended));
-        Self { told, room: freed && core.blocked > 0, ended, wake_supervisor }
+        let wake_supervisor = wake || core.jobs_ended.has_tasks() || (core.ending.is_some() && !ended && (freed || any_ended));
+        Self { told, tasks: Vec::new(), room: freed && core.blocked > 0, ended, wake_supervisor }
     }
 
     pub(super) fn is_nothing(&self) -> bool {
-        self.told.is_empty() && !self.room && !self.ended && !self.wake_supervisor
+        self.told.is_empty() && self.tasks.is_empty() && !self.room && !self.ended && !self.wake_supervisor
     }
 }
 
@@ -118,7 +119,8 @@ impl Shared {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Core) -> T) -> (T, Changes) {
         let mut core = self.lock();
         let result = change(&mut core);
-        (result, Changes::of(&mut core))
+        let tasks = core.jobs_ended.take_tasks();
+        (result, Changes { tasks, ..Changes::of(&mut core) })
     }
 
     pub(super) fn unlock(&self, mut core: MutexGuard<'_, Core>) {
@@ -129,7 +131,7 @@ impl Shared {
 
     /// Tells everybody of what has changed. Runs code of the user's: the wakers of tasks.
     pub(super) fn tell(&self, changes: Changes) {
-        let Changes { told, room, ended, wake_supervisor } = changes;
+        let Changes { told, tasks, room, ended, wake_supervisor } = changes;
         if wake_supervisor {
             self.doorbell.ring();
         }
@@ -139,7 +141,7 @@ impl Shared {
         if ended {
             self.ended.notify_all();
         }
-        told.into_iter().for_each(Tell::tell);
+        told.into_iter().chain(tasks).for_each(Tell::tell);
     }
 
     /// Whether this is a copy, made by `fork`, of the process that made the pool.

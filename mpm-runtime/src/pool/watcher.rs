@@ -31,6 +31,11 @@ impl Watcher {
         Some(others.swap_remove(old))
     }
 
+    /// Whether it runs code of the user's.
+    pub(super) fn is_task(&self) -> bool {
+        matches!(self, Self::Task(_))
+    }
+
     /// Whether it tells `list`.
     pub(super) fn is_for(&self, list: &Arc<Finished>) -> bool {
         matches!(self, Self::List(other, _) if Arc::ptr_eq(other, list))
