@@ -178,12 +178,13 @@ impl Core {
         }
     }
 
-    /// Whether a member's process has no successor and needs one: it has been given its last job, or it starts still and there is
-    /// more to do than its only job.
+    /// Whether a member's process has no successor and needs one: it has been given its last job, or has died; or it starts still and
+    /// there is more to do than its only job.
     pub(super) fn wants_successor(&self, member: &Member) -> bool {
         let Some(process) = &member.process else { return false };
         let runs_behind = || self.max_jobs == 1 && member.next.len() < AHEAD && self.runs_behind();
         match process.state {
+            _ if process.is_missed() => member.next.is_empty(),
             State::Ready { .. } if process.takes_jobs() && process.may_take(self.max_jobs) == 0 => {
                 member.next.is_empty() || runs_behind()
             }

@@ -96,6 +96,8 @@ pub(super) struct Process {
     pub(super) jobs_done: u64,
     pub(super) oom_kills_before: Option<OomKills>,
     pub(super) fate: Option<Fate>,
+    /// It has ended, and its template is asked how.
+    pub(super) is_gone: bool,
     /// The preload job that it runs before it is ready.
     pub(super) preloading: Option<u32>,
     /// What the worker said when it refused to start.
@@ -120,6 +122,12 @@ impl Process {
     /// Whether it can be given a job.
     pub(super) fn takes_jobs(&self) -> bool {
         matches!(self.state, State::Ready { .. }) && self.fate.is_none()
+    }
+
+    /// Whether a process that is gone is to be replaced before it is known how it ended: no other reason than its end will be found.
+    pub(super) fn is_missed(&self) -> bool {
+        let had_a_job = self.jobs_done > 0 || self.link.in_flight() > self.link.unclaimed();
+        self.is_gone && had_a_job && self.is_promising()
     }
 
     /// Kills it and all that it started. Its end is seen and dealt with like any other.

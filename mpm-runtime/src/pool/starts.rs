@@ -124,7 +124,9 @@ impl Supervisor {
             doorbell: &self.shared.doorbell,
             registry: self.shared.registry,
         };
-        let oom_kills_before = oom_kills();
+        // A kill that may have been the end of the one before is not explained yet.
+        let gone = member.process.as_ref().filter(|process| process.is_gone);
+        let oom_kills_before = gone.map_or_else(oom_kills, |gone| gone.oom_kills_before);
         let failed = |what: String| move |e: io::Error| Error::new(Kind::System, what).because(e);
         let (link, capture, launch) =
             prepare(&offer).map_err(|e| Error::new(Kind::System, format!("start worker {worker}")).because(e))?;
@@ -145,6 +147,7 @@ impl Supervisor {
             jobs_done: 0,
             oom_kills_before,
             fate: None,
+            is_gone: false,
             refused: None,
             preloading: None,
             last_used: 0,

@@ -193,6 +193,7 @@ impl Supervisor {
             start::Ending::Asked => {
                 // Its template tells how it ended; until then there is nothing more to be seen of it.
                 self.poller.forget(child);
+                process.is_gone = true;
                 return;
             }
         };

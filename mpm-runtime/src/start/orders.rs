@@ -100,7 +100,8 @@ thread_local! {
     static HELD: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// Orders of the calling thread wake the starting thread once, when this is dropped, and not each by itself.
+/// Orders of the calling thread wake the starting thread with the next start among them, or when this is dropped, and not each by itself.
+/// A start is made while the next one is prepared.
 #[derive(Debug)]
 pub(crate) struct Together(PhantomData<*const ()>);
 
@@ -124,9 +125,13 @@ impl Drop for Together {
 pub(super) fn post(mut order: Order) -> io::Result<()> {
     loop {
         let inbox = inbox()?;
+        let is_start = matches!(order, Order::Spawn { .. } | Order::Fork(..));
         match inbox.put(order) {
-            Ok(()) if HELD.get().is_some() => HELD.set(Some(true)),
-            Ok(()) => inbox.bell.ring(),
+            Ok(()) if HELD.get().is_some() && !is_start => HELD.set(Some(true)),
+            Ok(()) => {
+                HELD.set(HELD.get().map(|_| false));
+                inbox.bell.ring();
+            }
             Err(back) => {
                 order = back;
                 continue;

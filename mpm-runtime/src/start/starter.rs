@@ -176,7 +176,9 @@ impl Starter {
     }
 
     fn turn(&mut self, keys: &Keys) {
-        self.inbox.bell.clear();
+        if keys.iter().any(|key| key == BELL) {
+            self.inbox.bell.clear();
+        }
         for key in keys.iter().filter(|key| *key != BELL) {
             if key & MINDED != 0 {
                 self.look_after(key & !MINDED);

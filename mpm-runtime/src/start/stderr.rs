@@ -227,7 +227,9 @@ impl Forwarder {
 
     /// What there is to write now.
     fn collect(&self, keys: &Keys) -> Vec<u8> {
-        self.bell.clear();
+        if keys.iter().any(|key| key == BELL) {
+            self.bell.clear();
+        }
         let mut state = self.lock();
         let mut out = std::mem::take(&mut state.outbox);
         state.writing = true;

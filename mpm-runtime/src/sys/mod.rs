@@ -37,7 +37,7 @@ pub(crate) use fault::fault_point;
 pub(crate) use fd::{Doorbell, Pipe, Ringer, STDERR, is_own_want, read_available, say, set_nonblocking, write_all};
 pub(crate) use futex::{Wait, futex_wait, futex_wait_either, futex_wait_own, futex_wake, futex_wake_own};
 pub(crate) use identity::{Title, identity, rename, set_environment};
-pub(crate) use lifeline::{Armed, Lifeline, arm_lifeline, arm_parent_death_signal, wake_at_parent_death};
+pub(crate) use lifeline::{Armed, Lifeline, LifelineEnd, arm_lifeline, arm_parent_death_signal, wake_at_parent_death};
 pub(crate) use memory::{Access, Mapping, Memfd};
 pub(crate) use oom::{OomKills, oom_kills};
 pub(crate) use pidfd::{Pidfd, is_gone};

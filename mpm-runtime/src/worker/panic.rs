@@ -19,7 +19,7 @@ thread_local! {
 }
 
 /// Notes the panics of the calling thread from now on; the hook that was there before still prints them.
-pub(super) fn note_panics() {
+pub(crate) fn note_panics() {
     let (jobs, print) = (thread::current().id(), take_hook());
     let wanted = std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value != "0");
     set_hook(Box::new(move |info| {

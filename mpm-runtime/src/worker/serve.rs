@@ -4,7 +4,7 @@ use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::panic::{forget_panics, last_panic, note_panics};
+use super::panic::{forget_panics, last_panic};
 use crate::codec::{Call, CodecError, panic_message};
 use crate::error::{Phase, WorkerExit};
 use crate::link::{Answer, Corrupt, Kind, Request, WorkerEnd};
@@ -17,7 +17,6 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
     let Setup { link, registry, worker, max_jobs } = setup;
     // It ends with the process. Closing what a job has closed already would abort: std checks that in debug builds.
     let mut link = ManuallyDrop::new(link);
-    note_panics();
     let mut scratch = Vec::new();
     let mut jobs = 0;
     loop {
