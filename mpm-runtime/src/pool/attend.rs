@@ -158,8 +158,11 @@ impl Core {
         Some(Call::Doorbell(process.link.oldest().wrapping_add(process.due(self.mean, self.waiting > 0))))
     }
 
-    /// As `call_for`, for a link whose worker gets more jobs: the call that was asked for is kept if it comes soon enough, so that
-    /// not each job means another one.
+    /// As `call_for`, for a link whose worker gets more jobs: the call that was asked for is kept if it comes soon enough and not too
+    /// soon, so that not each job means another one, and none comes while somebody looks often enough.
+    ///
+    /// No response is missed: if the worker has answered beyond the new call's number already, it has also passed the old one's, and
+    /// has called; and the jobs that are published next are answered after the new call was asked for.
     pub(super) fn call_with_more(&self, slot: usize) -> Option<Call> {
         let call = self.call_for(slot)?;
         let process = self.members.get(slot)?.process.as_ref()?;
@@ -167,7 +170,8 @@ impl Core {
             Call::Doorbell(number) => number.wrapping_sub(process.link.oldest()),
             _ => u32::MAX,
         };
-        (steps(process.link.wanted()) > steps(call)).then_some(call)
+        let (known, new) = (steps(process.link.wanted()), steps(call));
+        (known > new || known < new / 2).then_some(call)
     }
 }
 

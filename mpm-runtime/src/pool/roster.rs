@@ -16,6 +16,8 @@ pub(super) struct Roster {
     ahead: usize,
     /// Nobody had room when it was last looked at, and nothing has come back since.
     is_full: bool,
+    /// Jobs that came since then.
+    turned_away: usize,
     /// Where the next look for room begins.
     cursor: usize,
     /// Slots with requests that are written and not published.
@@ -50,7 +52,22 @@ impl Roster {
     }
 }
 
+/// A thread that hands in jobs to members that have no room takes in their responses once in so many jobs, so that it need not
+/// share the lock, nor its CPU, with the supervisor.
+const LOOK_EVERY: usize = 64;
+
 impl Core {
+    /// To be called for each new job.
+    pub(super) fn look_now_and_then(&mut self) {
+        if !self.roster.is_full {
+            return;
+        }
+        self.roster.turned_away += 1;
+        if self.roster.turned_away.is_multiple_of(LOOK_EVERY) {
+            self.drain();
+        }
+    }
+
     /// Makes the roster anew.
     pub(super) fn survey(&mut self) {
         let mut idle: Vec<(u64, usize)> = Vec::new();

@@ -15,7 +15,7 @@ use crate::link::Bytes;
 use crate::link::sync::AtomicBool;
 use crate::registry::Registry;
 use crate::start::{Plan, StartMethod, Started};
-use crate::sys::{Doorbell, Exit, usable_cpus};
+use crate::sys::{Doorbell, Exit, Original, usable_cpus};
 
 /// The settings of a pool, checked.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ pub(super) struct Shared {
     pub(super) cpus: usize,
     /// The process that made the pool. In a copy of it by `fork` the supervisor is not there, and the shared memory still
     /// is: nothing may be done there.
-    pid: u32,
+    original: Arc<Original>,
     /// The system cannot wait for a link and a cell at once: threads leave it to the supervisor to look.
     pub(super) is_indirect: AtomicBool,
 }
@@ -98,9 +98,21 @@ impl Shared {
     pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
         let core = Mutex::new(Core::new(&settings));
         let doorbell = Doorbell::new()?;
-        let pid = std::process::id();
+        let original = Original::this_process();
         let (room, ended, inbox, cpus) = (Condvar::new(), Condvar::new(), Mutex::default(), usable_cpus());
-        Ok(Self { settings, plan, registry, doorbell, core, room, ended, inbox, cpus, pid, is_indirect: AtomicBool::new(false) })
+        Ok(Self {
+            settings,
+            plan,
+            registry,
+            doorbell,
+            core,
+            room,
+            ended,
+            inbox,
+            cpus,
+            original,
+            is_indirect: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
@@ -141,12 +153,15 @@ impl Shared {
         if ended {
             self.ended.notify_all();
         }
-        told.into_iter().chain(tasks).for_each(Tell::tell);
+        if !told.is_empty() {
+            told.into_iter().for_each(Tell::tell);
+        }
+        tasks.into_iter().for_each(Tell::tell);
     }
 
     /// Whether this is a copy, made by `fork`, of the process that made the pool.
     pub(super) fn is_copy(&self) -> bool {
-        std::process::id() != self.pid
+        self.original.is_elsewhere()
     }
 
     /// Refuses everything in such a copy, before the lock, which the supervisor may have held at the fork.
@@ -202,6 +217,7 @@ impl Shared {
     /// Puts a job into the queue and hands out what can be handed out.
     pub(super) fn submit(&self, cell: &Held, target: u32, payload: Bytes, block: bool) -> Result<(), Refusal> {
         let mut core = self.enter(cell, target, payload, block)?;
+        core.look_now_and_then();
         core.dispatch();
         self.unlock(core);
         Ok(())

@@ -5,6 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use crate::sys::Original;
+
 /// Somebody who is told when the job has ended.
 #[derive(Debug)]
 pub(super) enum Watcher {
@@ -47,20 +49,19 @@ impl Watcher {
 pub(super) struct Finished {
     indices: Mutex<Vec<usize>>,
     added: Condvar,
-    /// The process that made it.
-    pid: u32,
+    original: Arc<Original>,
 }
 
 impl Default for Finished {
     fn default() -> Self {
-        Self { indices: Mutex::default(), added: Condvar::new(), pid: std::process::id() }
+        Self { indices: Mutex::default(), added: Condvar::new(), original: Original::this_process() }
     }
 }
 
 impl Finished {
     /// Whether this is a copy, made by `fork`, of that process: its lock may be held for ever, and nobody adds to it.
     pub(super) fn is_copy(&self) -> bool {
-        std::process::id() != self.pid
+        self.original.is_elsewhere()
     }
 
     fn add(&self, index: usize) {
