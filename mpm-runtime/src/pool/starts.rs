@@ -115,7 +115,7 @@ impl Supervisor {
         let settings = &self.shared.settings;
         let Some(member) = core.members.get_mut(slot) else { return Ok(()) };
         member.not_before = None;
-        let worker: Arc<str> = format!("{}-{}", settings.name, member.slot).into();
+        let worker: Arc<str> = self.shared.worker_name(member.slot).into();
         let offer = Offer {
             worker: &worker,
             plan: &self.shared.plan,
@@ -136,6 +136,7 @@ impl Supervisor {
         self.origin.start(launch, incarnation, settings.start_timeout, then).map_err(failed(format!("start worker {worker}")))?;
         let process = Process {
             incarnation,
+            slot: member.slot,
             worker,
             state: State::Starting { deadline: None },
             link,
@@ -151,7 +152,9 @@ impl Supervisor {
             preloading: None,
             last_used: 0,
             spent: false,
-            lookers: 0,
+            is_listed: false,
+            is_attended: false,
+            watched_until: 0,
         };
         if member.process.is_none() {
             member.process = Some(process);
