@@ -76,7 +76,7 @@ impl Target<'_> {
                 }
 
                 fn decode_output(
-                    bytes: #krate::__private::Vec<::core::primitive::u8>,
+                    bytes: #krate::__private::Cow<'_, [::core::primitive::u8]>,
                 ) -> ::core::result::Result<Self::Output, #krate::__private::CodecError> {
                     #krate::__private::read(&#ident::#codec(), bytes, #result_text)
                 }

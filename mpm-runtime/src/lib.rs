@@ -68,6 +68,7 @@ pub use start::{
 /// What generated code names. No part of the public interface: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    pub use std::borrow::Cow;
     pub use std::vec::Vec;
 
     pub use inventory;

@@ -1,5 +1,6 @@
 //! Programs that begin in the wrong way, or not at all: told in clear words, and no fork bomb.
 
+use std::borrow::Cow;
 use std::process::{Command, Output};
 
 use mpm::__private::{Index, Registry};
@@ -120,7 +121,7 @@ impl Target for Lost {
         Ok(())
     }
 
-    fn decode_output(_bytes: Vec<u8>) -> Result<(), CodecError> {
+    fn decode_output(_bytes: Cow<'_, [u8]>) -> Result<(), CodecError> {
         Ok(())
     }
 

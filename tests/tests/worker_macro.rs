@@ -52,7 +52,7 @@ fn call<F: Target>(arguments: &[u8]) -> Result<Ran, CodecError> {
 fn run<F: Target>(job: Job<'_, F>) -> F::Output {
     let ran = call::<F>(&job.encode().expect("arguments that travel")).expect("a call that works");
     assert_eq!(ran.phases, [Phase::Running, Phase::Encoding, Phase::Sending]);
-    F::decode_output(ran.bytes).expect("a result that travels")
+    F::decode_output(ran.bytes.into()).expect("a result that travels")
 }
 
 #[worker]

@@ -113,8 +113,8 @@ impl<T: ByteRun> Codec<T> for BytesCodec {
         Ok(())
     }
 
-    fn read(&self, bytes: Vec<u8>) -> Result<T, CodecError> {
-        T::from_run(Cow::Owned(bytes))
+    fn read(&self, bytes: Cow<'_, [u8]>) -> Result<T, CodecError> {
+        T::from_run(bytes)
     }
 
     fn as_run<'v>(&self, value: &'v T) -> Option<&'v [u8]> {

@@ -1,6 +1,7 @@
 //! One call of a target, as the worker sees it: the bytes of the arguments enter, the bytes of the result leave. The
 //! functions below are the same for the parent, where arguments are encoded and the result is decoded.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::error::{CodecError, Side};
@@ -19,8 +20,11 @@ pub struct Call<'i> {
     deliver: &'i mut dyn FnMut(&[u8]),
 }
 
+/// Decodes a result.
+pub(crate) type Decode<R> = fn(Cow<'_, [u8]>) -> Result<R, CodecError>;
+
 /// Decodes with `decode`. A `Deserialize` of the user's that panics becomes an error like one that refuses.
-pub(crate) fn decode_caught<R>(decode: fn(Vec<u8>) -> Result<R, CodecError>, bytes: Vec<u8>) -> Result<R, String> {
+pub(crate) fn decode_caught<R>(decode: Decode<R>, bytes: Cow<'_, [u8]>) -> Result<R, String> {
     match catch_unwind(AssertUnwindSafe(|| decode(bytes))) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(error.to_string()),
@@ -92,7 +96,7 @@ pub fn put_lent<T: ?Sized, C: Lend<T>>(codec: &C, value: &T, name: &str, ty: &st
 
 /// Decodes a result.
 #[doc(hidden)]
-pub fn read<T, C: Codec<T>>(codec: &C, bytes: Vec<u8>, ty: &str) -> Result<T, CodecError> {
+pub fn read<T, C: Codec<T>>(codec: &C, bytes: Cow<'_, [u8]>, ty: &str) -> Result<T, CodecError> {
     codec.read(bytes).map_err(|error| result_error("decode", error, ty))
 }
 

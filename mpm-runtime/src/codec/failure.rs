@@ -187,7 +187,7 @@ mod tests {
         let failure = fails().expect_err("it fails");
         let mut bytes = Vec::new();
         SerdeCodec::NEW.append(&failure, &mut bytes).expect("it travels");
-        let failure: Failure = SerdeCodec::NEW.read(bytes).expect("it arrives");
+        let failure: Failure = SerdeCodec::NEW.read(bytes.into()).expect("it arrives");
         assert_eq!(failure.to_string(), "open the page");
         // `io::Error::other` shows the error in it, and as its source what that one has below it.
         assert_eq!(format!("{failure:#}"), "open the page: open the page: the disk is on fire");

@@ -25,8 +25,8 @@ mod value;
 mod wire;
 
 pub use bytes::ByteRun;
-pub(crate) use call::decode_caught;
 pub use call::{Call, lend, put, put_lent, read};
+pub(crate) use call::{Decode, decode_caught};
 pub use error::CodecError;
 pub use failure::Failure;
 pub use lend::Lend;

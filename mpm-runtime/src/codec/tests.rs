@@ -41,7 +41,7 @@ fn there_and_back<T: PartialEq + Debug>(codec: impl Codec<T>, value: T) -> Vec<u
     let mut result = Vec::new();
     codec.append(&value, &mut result).expect("it can be appended");
     assert_eq!(codec.as_run(&value).unwrap_or(&result), result);
-    assert_eq!(codec.read(result.clone()).expect("it can be read"), value);
+    assert_eq!(codec.read(result.clone().into()).expect("it can be read"), value);
     result
 }
 
@@ -121,10 +121,10 @@ fn borrowed_runs_of_bytes_are_lent_from_where_they_arrived() {
 #[test]
 fn wrong_bytes_say_what_is_wrong_with_them() {
     let told = |outcome: Result<(), CodecError>| outcome.expect_err("wrong bytes").to_string();
-    assert_eq!(told(codec!(Option<Vec<u8>>).read(vec![1, 2]).map(drop)), "the byte 2 is no mark of an `Option`");
-    assert_eq!(told(codec!(Option<Vec<u8>>).read(vec![1, 0]).map(drop)), "1 bytes are left over behind the value");
+    assert_eq!(told(codec!(Option<Vec<u8>>).read(vec![1, 2].into()).map(drop)), "the byte 2 is no mark of an `Option`");
+    assert_eq!(told(codec!(Option<Vec<u8>>).read(vec![1, 0].into()).map(drop)), "1 bytes are left over behind the value");
     assert_eq!(told(codec!(Result<u8, u8>).take(&mut &[7][..]).map(drop)), "the byte 7 is no mark of a `Result`");
-    assert_eq!(told(codec!(Result<u8, u8>).read(vec![]).map(drop)), "the bytes end before the value does");
+    assert_eq!(told(codec!(Result<u8, u8>).read(vec![].into()).map(drop)), "the bytes end before the value does");
     assert_eq!(told(codec!([u8; 4]).take(&mut &[1, 9][..]).map(drop)), "1 bytes where 4 belong");
     assert_eq!(told(codec!(String).take(&mut &[2, b'a', 0xff][..]).map(drop)), "not UTF-8 from byte 1 on");
 }
@@ -139,7 +139,7 @@ fn errors_name_the_argument_or_the_result() {
     assert_eq!(error.to_string(), "decode argument `b` of type `&str`: 5 bytes announced, 0 left");
     assert!(error.is_argument() && !error.is_result());
     assert_eq!(format!("{error:?}"), format!("CodecError({error})"));
-    let error = read(&codec!(String), vec![0xff], "String").expect_err("not UTF-8");
+    let error = read(&codec!(String), vec![0xff].into(), "String").expect_err("not UTF-8");
     assert!(error.is_result() && !error.is_argument());
     let mut bytes = Vec::new();
     put(&codec!(u8), &7, "a", "u8", &mut bytes).expect("a byte");

@@ -1,6 +1,8 @@
 //! How one owned value travels: the trait [`Codec`], its implementation over serde, and those that look one level into
 //! `Option` and `Result`, so that the bytes inside of them still move as one piece.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,8 +23,8 @@ pub trait Codec<T> {
         self.put(value, to)
     }
 
-    /// Turns the bytes of an only value into the value; they may become its memory.
-    fn read(&self, bytes: Vec<u8>) -> Result<T, CodecError> {
+    /// Turns the bytes of an only value into the value; those that are given away may become its memory.
+    fn read(&self, bytes: Cow<'_, [u8]>) -> Result<T, CodecError> {
         let mut from = &*bytes;
         let value = self.take(&mut from)?;
         wire::nothing_left(from)?;
@@ -111,8 +113,8 @@ impl<T, C: Codec<T>> Codec<Option<T>> for OptionCodec<C> {
         Ok(())
     }
 
-    fn read(&self, mut bytes: Vec<u8>) -> Result<Option<T>, CodecError> {
-        match bytes.pop().ok_or_else(wire::too_short)? {
+    fn read(&self, mut bytes: Cow<'_, [u8]>) -> Result<Option<T>, CodecError> {
+        match take_last(&mut bytes)? {
             NONE => wire::nothing_left(&bytes).map(|()| None),
             SOME => self.0.read(bytes).map(Some),
             other => Err(wrong_mark(other, "an `Option`")),
@@ -158,13 +160,22 @@ impl<T, E, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C, E> {
         Ok(())
     }
 
-    fn read(&self, mut bytes: Vec<u8>) -> Result<Result<T, E>, CodecError> {
-        match bytes.pop().ok_or_else(wire::too_short)? {
+    fn read(&self, mut bytes: Cow<'_, [u8]>) -> Result<Result<T, E>, CodecError> {
+        match take_last(&mut bytes)? {
             OK => self.0.read(bytes).map(Ok),
             ERR => self.1.read(bytes).map(Err),
             other => Err(wrong_mark(other, "a `Result`")),
         }
     }
+}
+
+/// Takes off the mark behind a value.
+fn take_last(bytes: &mut Cow<'_, [u8]>) -> Result<u8, CodecError> {
+    let last = match bytes {
+        Cow::Owned(bytes) => bytes.pop(),
+        Cow::Borrowed(bytes) => bytes.split_off_last().copied(),
+    };
+    last.ok_or_else(wire::too_short)
 }
 
 fn wrong_mark(byte: u8, what: &str) -> CodecError {

@@ -8,10 +8,13 @@
 //! | word | written by | means |
 //! |---|---|---|
 //! | `bell` (worker page) | worker: ASLEEP before it sleeps, AWAKE after; parent: AWAKE when it wakes it | a wake-up call is needed |
-//! | `armed` (parent page) | parent | a doorbell ring is needed |
+//! | `wanted` (parent page) | parent | from which response on a call is needed, and which: see [`Call`] |
 //!
 //! The parent's word lies in memory that the worker cannot write, so that no stray write of a worker can keep the parent
 //! asleep; a bell that a worker damages puts to sleep that worker alone.
+//!
+//! `wanted` names a response and not only "the next one", so that a burst of short jobs is one call and not one for each; the
+//! idea is that of `used_event` in virtio (Virtual I/O Device 1.2, 2.7.10).
 
 use super::memory::Memory;
 use super::sync::{Ordering, fence, spin_loop};
@@ -19,13 +22,79 @@ use super::sync::{Ordering, fence, spin_loop};
 pub(crate) const AWAKE: u32 = 0;
 pub(crate) const ASLEEP: u32 = 1;
 
-/// Worker: waits until `ready` holds: a short spin where that can help, then sleep.
-pub(crate) fn wait(memory: &impl Memory, spins: u32, ready: impl Fn() -> bool) {
+/// How the parent wants to be told of the response to a request, by that one's number, or of a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Not at all: some thread of it looks by itself, or nothing is in flight.
+    None,
+    /// The doorbell wakes the supervisor.
+    Doorbell(u32),
+    /// A futex call wakes the thread that sleeps on `tail`.
+    Thread(u32),
+}
+
+const DOORBELL: u64 = 1;
+const THREAD: u64 = 2;
+
+impl Call {
+    /// `{ number, kind, turn }`: the turn makes each call another word, so that the worker can tell a new one from one that it
+    /// has made already.
+    fn pack(self, turn: u64) -> u64 {
+        let (kind, number) = match self {
+            Self::None => (0, 0),
+            Self::Doorbell(number) => (DOORBELL, number),
+            Self::Thread(number) => (THREAD, number),
+        };
+        u64::from(number) | kind << 32 | turn << 34
+    }
+}
+
+/// How long a side looks for news by itself before it sleeps: some 20 microseconds, about what a sleep and a wake-up cost,
+/// as long as that is of use. Where it was in vain three times in a row, because news come seldom or the CPUs are busy, only
+/// every eighth wait begins with a look, until one succeeds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Patience {
+    in_vain: u32,
+}
+
+impl Patience {
+    /// Looks of a wait.
+    const SPINS: u32 = 700;
+
+    /// How often to look in the next wait.
+    pub(crate) fn spins(self) -> u32 {
+        if self.in_vain < 3 || self.in_vain.is_multiple_of(8) { Self::SPINS } else { 0 }
+    }
+
+    /// Whether the wait was over before the sleep began.
+    pub(crate) fn learn(&mut self, was_of_use: bool) {
+        self.in_vain = if was_of_use { 0 } else { self.in_vain.saturating_add(1) };
+    }
+}
+
+/// Looks up to `spins` times; whether `ready` held.
+pub(crate) fn spin(spins: u32, ready: impl Fn() -> bool) -> bool {
     for _ in 0..spins {
         if ready() {
-            return;
+            return true;
         }
         spin_loop();
+    }
+    false
+}
+
+/// Worker: waits until `ready` holds: a short spin where that can help, then sleep.
+pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, ready: impl Fn() -> bool) {
+    if ready() {
+        return;
+    }
+    if let Some(patience) = patience {
+        let spins = patience.spins();
+        let was_of_use = spin(spins, &ready);
+        patience.learn(was_of_use);
+        if was_of_use {
+            return;
+        }
     }
     let bell = &memory.worker_page().bell.0;
     loop {
@@ -55,28 +124,84 @@ pub(crate) fn wake_worker(memory: &impl Memory) {
     }
 }
 
-/// Parent: asks for a ring at the next response. Call [`armed`] after the last of several links, and look for responses
-/// once more after that, before sleeping.
-pub(crate) fn arm(memory: &impl Memory) {
-    memory.parent_page().armed.0.store(1, Ordering::Relaxed);
+/// Parent: what it has asked for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    call: Call,
+    turn: u64,
 }
 
-/// Parent: what was armed before this is armed for every response that is not seen after it.
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { call: Call::None, turn: 0 }
+    }
+}
+
+impl Wanted {
+    /// Asks for `call`. Use [`armed`] after the last of several links, and look for responses once more after that, before
+    /// sleeping.
+    pub(crate) fn ask(&mut self, memory: &impl Memory, call: Call) {
+        if self.call != call {
+            (self.call, self.turn) = (call, self.turn.wrapping_add(1));
+            memory.parent_page().wanted.0.store(call.pack(self.turn), Ordering::Relaxed);
+        }
+    }
+
+    /// What was last asked for.
+    pub(crate) fn call(&self) -> Call {
+        self.call
+    }
+}
+
+/// Parent: what was asked for before this is asked for every response that is not seen after it.
 pub(crate) fn armed() {
-    // Pairs with the fence in `ring_parent`.
+    // Pairs with the fence in `Caller::tell`.
     fence(Ordering::SeqCst);
 }
 
-/// Parent: is awake and will look for responses by itself.
-pub(crate) fn disarm(memory: &impl Memory) {
-    memory.parent_page().armed.0.store(0, Ordering::Relaxed);
+/// Worker: the calls that it has made.
+#[derive(Debug, Default)]
+pub(crate) struct Caller {
+    /// The word for which it called last. The parent is awake since, and will look; a new wish is another word.
+    called: u64,
 }
 
-/// Worker: call after publishing a response.
-pub(crate) fn ring_parent(memory: &impl Memory) {
-    // Pairs with the fence in `armed`.
-    fence(Ordering::SeqCst);
-    if memory.parent_page().armed.0.load(Ordering::Relaxed) != 0 {
-        memory.ring();
+impl Caller {
+    /// Call after publishing the response to request `number`.
+    pub(crate) fn tell(&mut self, memory: &impl Memory, number: u32) {
+        // Pairs with the fence in `armed`.
+        fence(Ordering::SeqCst);
+        let word = memory.parent_page().wanted.0.load(Ordering::Relaxed);
+        let kind = word >> 32 & 3;
+        if kind == 0 || word == self.called {
+            return;
+        }
+        // The numbers wrap: those less than half way around ahead are later ones.
+        let from = u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0);
+        if number.wrapping_sub(from) > u32::MAX / 2 {
+            return;
+        }
+        self.called = word;
+        if kind == DOORBELL { memory.ring() } else { memory.wake_parent() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_after_three_waits_in_vain_and_looks_again_now_and_then() {
+        let mut patience = Patience::default();
+        let looked: Vec<u32> = (0..17)
+            .filter(|_| {
+                let looks = patience.spins() > 0;
+                patience.learn(false);
+                looks
+            })
+            .collect();
+        assert_eq!(looked, [0, 1, 2, 8, 16]);
+        patience.learn(true);
+        assert!(patience.spins() > 0);
     }
 }

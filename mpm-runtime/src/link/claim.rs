@@ -11,7 +11,7 @@
 //!
 //! | transition | who | effect |
 //! |---|---|---|
-//! | `limit + 1` | parent | a request is published: slot `limit` was written before |
+//! | `limit + n` | parent | n requests are published: their slots were written before |
 //! | `claimed + 1`, if `claimed < limit` | worker | the request is the worker's; it will run or die with it |
 //! | `limit = max(claimed, to)` | parent | requests from there on were never started and are the parent's again |
 //!
@@ -50,18 +50,19 @@ pub(crate) fn read(word: &AtomicU64) -> Claim {
     Claim::unpack(word.load(Ordering::Acquire))
 }
 
-/// Parent: raises the limit from `limit` by one. `Err` gives the word as it was found, if another hand has changed it.
-pub(crate) fn publish(word: &AtomicU64, limit: u32) -> Result<(), Claim> {
+/// Parent: raises the limit from `limit` to `to`, and returns the new word. `Err` gives the word as it was found, if another
+/// hand has changed it.
+pub(crate) fn publish(word: &AtomicU64, limit: u32, to: u32) -> Result<Claim, Claim> {
     let mut seen = word.load(Ordering::Relaxed);
     loop {
         let claim = Claim::unpack(seen);
         if claim.limit != limit {
             return Err(claim);
         }
-        let next = Claim { limit: limit.wrapping_add(1), ..claim };
+        let next = Claim { limit: to, ..claim };
         // Release pairs with the Acquire in `take`: the slot and its data are written before they can be claimed.
         match word.compare_exchange_weak(seen, next.pack(), Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(next),
             Err(now) => seen = now,
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// What every link of a pool uses: pages are taken on first touch, so a quiet worker costs a few.
-    pub(crate) const STANDARD: Self = Self { slots: 64, data: 128 * 1024, ring: 128 * 1024 };
+    pub(crate) const STANDARD: Self = Self { slots: 512, data: 128 * 1024, ring: 128 * 1024 };
 
     /// Payloads above this travel in a segment of their own, so that one of them cannot fill a ring.
     pub(crate) const fn inline_limit(&self) -> usize {
@@ -63,8 +63,8 @@ pub(crate) struct ParentPage {
     /// Bytes of the response ring that the parent has taken. Written by the parent with Release after it has copied
     /// them; the worker reads with Acquire before it overwrites them.
     pub(crate) head: Line<AtomicU64>,
-    /// 1 while the parent wants its doorbell rung for a new response (see `bell.rs`).
-    pub(crate) armed: Line<AtomicU32>,
+    /// At which response the parent wants to be told, and how (see `bell.rs`).
+    pub(crate) wanted: Line<AtomicU64>,
     /// 1 once the worker shall end as soon as it has no claimed job.
     pub(crate) stop: Line<AtomicU32>,
 }

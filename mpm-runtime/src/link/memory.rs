@@ -22,6 +22,8 @@ pub(crate) trait Memory {
     fn wake(&self);
     /// Worker: rings the parent's doorbell.
     fn ring(&self);
+    /// Worker: ends the sleep of the parent's thread on `tail`.
+    fn wake_parent(&self);
 }
 
 /// The real thing: two mappings, and in the worker its end of the pool's doorbell.
@@ -83,6 +85,12 @@ impl SharedMemory {
         self.requests.view(at, len)
     }
 
+    /// The half of `tail` that changes with every frame, for a thread to sleep on.
+    pub(crate) fn tail_word(&self) -> *const u32 {
+        const _: () = assert!(cfg!(target_endian = "little"), "the low half comes first");
+        std::ptr::from_ref(&self.worker_page().tail.0).cast()
+    }
+
     fn check(&self) -> io::Result<()> {
         let pages = self.requests.header::<ParentPage>().is_some() && self.responses.header::<WorkerPage>().is_some();
         if pages { Ok(()) } else { Err(io::Error::other("the memory of a link is too small for its pages")) }
@@ -120,6 +128,10 @@ impl Memory for SharedMemory {
 
     fn wake(&self) {
         futex_wake(std::ptr::from_ref(&self.worker_page().bell.0).cast());
+    }
+
+    fn wake_parent(&self) {
+        futex_wake(self.tail_word());
     }
 
     fn ring(&self) {

@@ -4,7 +4,9 @@
 //! protocol, with every state and who may touch it when, stands in `README.md` beside this file.
 
 mod bell;
+mod bytes;
 mod claim;
+mod glance;
 mod layout;
 mod memory;
 mod parent;
@@ -17,8 +19,10 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use bell::armed;
-pub(crate) use parent::{NoRoom, ParentEnd, TakenBack};
+pub(crate) use bell::{Call, Patience, armed};
+pub(crate) use bytes::Bytes;
+pub(crate) use glance::Glance;
+pub(crate) use parent::{NoRoom, ParentEnd, TakenBack, Violation};
 pub(crate) use requests::Request;
 pub(crate) use responses::{Frame, Kind};
 pub(crate) use worker::{Answer, Corrupt, WorkerEnd};

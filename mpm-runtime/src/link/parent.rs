@@ -3,15 +3,19 @@
 //! It stays in order whatever the worker writes: positions and counts are its own, and what it must read from the worker
 //! is checked against them. A worker that breaks the protocol is a [`Violation`]; the caller ends it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use super::bell;
+use super::bell::{self, Call, Wanted};
+use super::bytes::Bytes;
 use super::claim::{self, Claim};
+use super::glance::Glance;
 use super::layout::Layout;
 use super::memory::{LinkFds, Memory, SharedMemory};
-use super::requests::{DataSpace, Request};
+use super::requests::{DataSpace, IN_SLOT, Request};
 use super::responses::{Frame, Reader};
 use super::segment::{Incoming, Outgoing};
 use super::sync::Ordering;
@@ -34,23 +38,27 @@ pub(crate) enum NoRoom {
     Full,
     /// The payload could not be put into shared memory.
     Failed(io::Error),
-    Violation(Violation),
 }
 
 /// A job that was taken back, and its payload.
-pub(crate) type TakenBack = (u64, Vec<u8>);
+pub(crate) type TakenBack = (u64, Bytes);
 
 /// A response: its frame, and its payload if this process had the means to take it over.
-pub(crate) type Response = (Frame, io::Result<Vec<u8>>);
+pub(crate) type Response = (Frame, io::Result<Bytes>);
 
 /// The parent's end.
 #[derive(Debug)]
 pub(crate) struct ParentEnd {
-    memory: SharedMemory,
+    memory: Arc<SharedMemory>,
     layout: Layout,
     socket: Socket,
     data: DataSpace,
+    /// The requests whose payloads lie there, oldest first; the others lie in their slots or in a segment.
+    in_data: VecDeque<u32>,
     reader: Reader,
+    wanted: Wanted,
+    /// The number after the last request that stands in a slot.
+    written: u32,
     /// The number after the last published request; what `limit` must be.
     published: u32,
     /// The number of the oldest request without a response.
@@ -68,11 +76,14 @@ impl ParentEnd {
         let (memory, fds) = SharedMemory::create(&layout)?;
         let (socket, other) = Socket::pair()?;
         let this = Self {
-            memory,
+            memory: Arc::new(memory),
             layout,
             socket,
             data: DataSpace::new(layout.data),
+            in_data: VecDeque::new(),
             reader: Reader::default(),
+            wanted: Wanted::default(),
+            written: 0,
             published: 0,
             finished: 0,
             outgoing: Outgoing::default(),
@@ -88,7 +99,12 @@ impl ParentEnd {
 
     /// Requests without a response.
     pub(crate) fn in_flight(&self) -> u32 {
-        self.published.wrapping_sub(self.finished)
+        self.written.wrapping_sub(self.finished)
+    }
+
+    /// The number of the oldest request without a response.
+    pub(crate) fn oldest(&self) -> u32 {
+        self.finished
     }
 
     /// How many of the requests in flight the worker has not claimed. Only a snapshot; 0 if it cannot be told.
@@ -96,34 +112,48 @@ impl ParentEnd {
         self.claim().map_or(0, Claim::waiting)
     }
 
-    /// Publishes one request and wakes the worker.
-    pub(crate) fn push(&mut self, target: u32, job: u64, attempt: u32, payload: &[u8]) -> Result<(), NoRoom> {
+    /// Writes one request and returns its number. The worker can have it from [`publish`](Self::publish) on.
+    pub(crate) fn push(&mut self, target: u32, job: u64, attempt: u32, payload: &[u8]) -> Result<u32, NoRoom> {
         if self.in_flight() >= self.layout.slots {
             return Err(NoRoom::Full);
         }
-        let seq = self.published;
-        let large = payload.len() > self.layout.inline_limit();
-        let inline = if large { 0 } else { payload.len() };
-        if (large && self.outgoing.is_busy()) || !self.data.fits(inline) {
+        let (seq, len) = (self.written, payload.len() as u64);
+        let (segment, at) = if payload.len() <= IN_SLOT {
+            (0, Request::place_in_slot(seq, &self.layout))
+        } else if payload.len() <= self.layout.inline_limit() {
+            let at = self.layout.data_start() + self.data.take(payload.len()).ok_or(NoRoom::Full)?;
+            self.in_data.push_back(seq);
+            (0, at)
+        } else if self.outgoing.is_busy() {
             return Err(NoRoom::Full);
-        }
-        let segment = if large { self.outgoing.put(&self.socket, payload).map_err(NoRoom::Failed)? } else { 0 };
-        let Some(at) = self.data.take(inline) else { return Err(NoRoom::Full) };
-        let at = if large { 0 } else { self.layout.data_start() + at };
-        if large {
-            self.in_segment = Some(seq);
         } else {
+            let segment = self.outgoing.put(&self.socket, payload).map_err(NoRoom::Failed)?;
+            self.in_segment = Some(seq);
+            (segment, 0)
+        };
+        if segment == 0 {
             self.memory.write_request(at, payload);
         }
-        let request = Request { seq, target, job, attempt, segment, at: at as u64, len: payload.len() as u64 };
-        request.write(&self.memory, &self.layout);
-        if let Err(seen) = claim::publish(&self.memory.worker_page().claim.0, self.published) {
-            self.reclaim(seq);
-            return Err(NoRoom::Violation(self.damaged(seen)));
+        Request { seq, target, job, attempt, segment, at: at as u64, len }.write(&*self.memory, &self.layout);
+        self.written = seq.wrapping_add(1);
+        Ok(seq)
+    }
+
+    /// Publishes what was written and wakes the worker: one step for all of it.
+    pub(crate) fn publish(&mut self) -> Result<(), Violation> {
+        if self.published == self.written {
+            return Ok(());
         }
-        self.published = seq.wrapping_add(1);
-        bell::wake_worker(&self.memory);
-        Ok(())
+        let word = &self.memory.worker_page().claim.0;
+        let seen = claim::publish(word, self.published, self.written).map_err(|seen| self.damaged(seen))?;
+        self.published = self.written;
+        bell::wake_worker(&*self.memory);
+        self.check(seen)
+    }
+
+    /// Takes back what was written and not published.
+    pub(crate) fn retract(&mut self) -> Vec<TakenBack> {
+        self.reclaim_to(self.published)
     }
 
     /// Takes back the requests from the `keep`-th in flight on that the worker has not claimed, with their payloads,
@@ -137,24 +167,34 @@ impl ParentEnd {
         if claim.limit.wrapping_sub(self.finished) > self.in_flight() {
             return Err(self.damaged(claim));
         }
-        let count = self.published.wrapping_sub(claim.limit);
-        let mut taken: Vec<_> = (0..count).rev().map(|back| self.reclaim(self.published.wrapping_sub(count - back))).collect();
-        taken.reverse();
         self.published = claim.limit;
-        Ok(taken)
+        Ok(self.reclaim_to(claim.limit))
     }
 
-    /// Undoes the newest publication, number `seq`. The slot and the payload lie in memory that only the parent writes.
+    /// Undoes what was written from number `to` on.
+    fn reclaim_to(&mut self, to: u32) -> Vec<TakenBack> {
+        let mut taken = Vec::new();
+        while self.written != to {
+            self.written = self.written.wrapping_sub(1);
+            taken.push(self.reclaim(self.written));
+        }
+        taken.reverse();
+        taken
+    }
+
+    /// Takes the newest request, number `seq`, out again. The slot and the payload lie in memory that only the parent writes.
     fn reclaim(&mut self, seq: u32) -> TakenBack {
-        let request = Request::read(seq, &self.memory, &self.layout);
+        let request = Request::read(seq, &*self.memory, &self.layout);
         let len = usize::try_from(request.len).unwrap_or(0);
-        self.data.free_newest();
+        if self.in_data.pop_back_if(|user| *user == seq).is_some() {
+            self.data.free_newest();
+        }
         let payload = if self.in_segment.take_if(|user| *user == seq).is_some() {
             let payload = self.outgoing.copy(len);
             self.outgoing.take_back();
-            payload
+            payload.into()
         } else {
-            let mut payload = vec![0; len];
+            let mut payload = Bytes::zeros(len);
             self.memory.read_request(usize::try_from(request.at).unwrap_or(0), &mut payload);
             payload
         };
@@ -165,24 +205,26 @@ impl ParentEnd {
     /// this process has no means to take over is an error of its own, no fault of the worker's; its segment is lost, and
     /// the link good for nothing but what is in flight.
     pub(crate) fn next_response(&mut self) -> Result<Option<Response>, Violation> {
-        let Some((frame, inline)) = self.reader.next(&self.memory, &self.layout).map_err(Violation)? else {
+        let Some((frame, inline)) = self.reader.next(&*self.memory, &self.layout).map_err(Violation)? else {
+            self.reader.release(&*self.memory);
             return Ok(None);
         };
-        let claim = self.claim()?;
-        if frame.seq != self.finished || claim.claimed == self.finished {
+        if frame.seq != self.finished || self.published == self.finished {
             return Err(Violation(format!("it answered request {} where {} was due", frame.seq, self.finished)));
         }
         let payload = match frame.segment {
             0 => Ok(inline),
-            _ => self.large(&frame),
+            _ => self.large(&frame).map(Bytes::from),
         };
         if let Err(error) = &payload
             && !is_own_want(error)
         {
             return Err(Violation(format!("its large response cannot be read: {error}")));
         }
-        self.reader.release(&self.memory, &frame);
-        self.data.free_oldest();
+        self.reader.pass(&*self.memory, &self.layout, &frame);
+        if self.in_data.pop_front_if(|user| *user == frame.seq).is_some() {
+            self.data.free_oldest();
+        }
         if self.in_segment.take_if(|user| *user == frame.seq).is_some() {
             self.outgoing.release();
         }
@@ -204,8 +246,13 @@ impl ParentEnd {
     /// Reads the claim word and checks it against what the parent knows: `finished <= claimed <= limit == published`.
     pub(crate) fn claim(&self) -> Result<Claim, Violation> {
         let claim = claim::read(&self.memory.worker_page().claim.0);
+        self.check(claim).map(|()| claim)
+    }
+
+    fn check(&self, claim: Claim) -> Result<(), Violation> {
         let claimed = claim.claimed.wrapping_sub(self.finished);
-        if claim.limit == self.published && claimed <= self.in_flight() { Ok(claim) } else { Err(self.damaged(claim)) }
+        let is_right = claim.limit == self.published && claimed <= self.published.wrapping_sub(self.finished);
+        if is_right { Ok(()) } else { Err(self.damaged(claim)) }
     }
 
     /// After the worker's death and with all its responses taken: whether it had claimed the oldest request in flight.
@@ -231,21 +278,26 @@ impl ParentEnd {
         (page.phase.0.load(Ordering::Relaxed), page.started.0.load(Ordering::Relaxed))
     }
 
-    /// Asks for the doorbell at the next response, from [`armed`](super::armed) on. Look for responses once more then.
-    pub(crate) fn arm(&self) {
-        bell::arm(&self.memory);
+    /// Says when the worker is to call, from [`armed`](super::armed) on. Look for responses once more then.
+    pub(crate) fn want(&mut self, call: Call) {
+        self.wanted.ask(&*self.memory, call);
     }
 
-    /// Tells the worker that the parent looks for responses by itself.
-    pub(crate) fn disarm(&self) {
-        bell::disarm(&self.memory);
+    /// When the worker is to call.
+    pub(crate) fn wanted(&self) -> Call {
+        self.wanted.call()
+    }
+
+    /// What a thread needs to look for responses without this end, as long as nobody else takes them.
+    pub(crate) fn glance(&self) -> Glance {
+        Glance::new(Arc::clone(&self.memory), self.reader.head())
     }
 
     /// Tells the worker to end once it has no claimed job.
     pub(crate) fn stop(&self) {
         // The fences of the bell order this store; the worker looks at it only to decide whether to sleep.
         self.memory.parent_page().stop.0.store(1, Ordering::Relaxed);
-        bell::wake_worker(&self.memory);
+        bell::wake_worker(&*self.memory);
     }
 }
 

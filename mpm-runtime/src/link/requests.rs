@@ -18,15 +18,17 @@ pub(crate) struct Request {
     pub(crate) job: u64,
     /// Which try at the job this is, from 1.
     pub(crate) attempt: u32,
-    /// 0: the payload lies in the requests memory at `at`; else the number of the segment that holds it.
+    /// 0: the payload lies in the requests memory at `at`, be it in the slot itself; else the number of the segment that
+    /// holds it.
     pub(crate) segment: u32,
     pub(crate) at: u64,
     pub(crate) len: u64,
 }
 
-/// Bytes of a slot that are used.
+/// Bytes of a slot that the request itself takes.
 const USED: usize = 40;
-const _: () = assert!(USED <= SLOT);
+/// The rest holds a payload that is no longer than this: then one cache line brings all of a job to its worker.
+pub(crate) const IN_SLOT: usize = SLOT - USED;
 
 impl Request {
     fn to_bytes(self) -> [u8; USED] {
@@ -50,6 +52,11 @@ impl Request {
     /// Writes the request into its slot. The slot's number must be outside `claimed..limit`.
     pub(crate) fn write(self, memory: &impl Memory, layout: &Layout) {
         memory.write_request(layout.slot_start(self.seq), &self.to_bytes());
+    }
+
+    /// Where a payload lies that fits into the slot of request `seq`.
+    pub(crate) fn place_in_slot(seq: u32, layout: &Layout) -> usize {
+        layout.slot_start(seq) + USED
     }
 
     /// Reads the slot of request `seq`: for the worker after its claim, for the parent after taking it back.
@@ -93,11 +100,6 @@ impl DataSpace {
 
     fn rounded(len: usize) -> usize {
         len.max(1).next_multiple_of(GRAIN)
-    }
-
-    /// Whether `len` bytes would fit now.
-    pub(crate) fn fits(&self, len: usize) -> bool {
-        self.place(Self::rounded(len)).is_some()
     }
 
     /// Takes `len` bytes for the newest request.

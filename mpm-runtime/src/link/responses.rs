@@ -1,6 +1,7 @@
 //! The response ring: the worker writes frames, the parent takes them out and believes nothing about them.
 
-use super::bell;
+use super::bell::{self, Caller};
+use super::bytes::Bytes;
 use super::layout::{Layout, PAGE};
 use super::memory::Memory;
 use super::sync::Ordering;
@@ -79,6 +80,7 @@ fn split(from: u64, size: usize, ring: usize) -> (usize, usize) {
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     tail: u64,
+    caller: Caller,
 }
 
 impl Writer {
@@ -95,7 +97,7 @@ impl Writer {
         memory.parent_page().head.0.load(Ordering::Acquire) >= position
     }
 
-    /// Writes a frame that fits, makes it visible and rings. Returns the position behind it.
+    /// Writes a frame that fits, makes it visible and tells the parent if that wants it. Returns the position behind it.
     pub(crate) fn put(&mut self, memory: &impl Memory, layout: &Layout, frame: Frame, inline: &[u8]) -> u64 {
         self.copy(memory, layout, 0, &frame.to_bytes());
         self.copy(memory, layout, HEADER as u64, inline);
@@ -104,7 +106,7 @@ impl Writer {
         // Release pairs with the parent's Acquire in `Reader::next`: the bytes come before the position.
         memory.worker_page().tail.0.store(self.tail, Ordering::Release);
         fault_point("published");
-        bell::ring_parent(memory);
+        self.caller.tell(memory, frame.seq);
         fault_point("rung");
         self.tail
     }
@@ -123,6 +125,10 @@ impl Writer {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     head: u64,
+    /// How far the frames reach that were there at the last look, so that not each costs a look at the worker's word.
+    seen: u64,
+    /// The bytes before this were given back to the worker.
+    released: u64,
 }
 
 impl Reader {
@@ -133,10 +139,12 @@ impl Reader {
     ///
     /// # Errors
     /// What is wrong with the ring. The frame is not taken.
-    pub(crate) fn next(&self, memory: &impl Memory, layout: &Layout) -> Result<Option<(Frame, Vec<u8>)>, String> {
-        // Acquire pairs with the worker's Release in `Writer::put`.
-        let tail = memory.worker_page().tail.0.load(Ordering::Acquire);
-        let used = tail.wrapping_sub(self.head);
+    pub(crate) fn next(&mut self, memory: &impl Memory, layout: &Layout) -> Result<Option<(Frame, Bytes)>, String> {
+        if self.seen == self.head {
+            // Acquire pairs with the worker's Release in `Writer::put`.
+            self.seen = memory.worker_page().tail.0.load(Ordering::Acquire);
+        }
+        let (tail, used) = (self.seen, self.seen.wrapping_sub(self.head));
         if used == 0 {
             return Ok(None);
         }
@@ -152,14 +160,31 @@ impl Reader {
             return Err(format!("it announced a response of {} bytes and sent {used}", frame.len));
         }
         // Bounded by the ring: the size was just compared with `used`.
-        let mut bytes = vec![0; usize::try_from(frame.inline_len()).unwrap_or(0)];
+        let mut bytes = Bytes::zeros(usize::try_from(frame.inline_len()).unwrap_or(0));
         self.copy(memory, layout, HEADER as u64, &mut bytes);
         Ok(Some((frame, bytes)))
     }
 
-    /// Gives the frame's bytes back to the worker.
-    pub(crate) fn release(&mut self, memory: &impl Memory, frame: &Frame) {
+    /// The frame is taken. Its bytes go back to the worker with those of the frames around it.
+    pub(crate) fn pass(&mut self, memory: &impl Memory, layout: &Layout, frame: &Frame) {
         self.head += frame.size().unwrap_or(0);
+        if self.head - self.released > layout.ring as u64 / 2 {
+            self.release(memory);
+        }
+    }
+
+    /// Where the frames begin that are not taken yet.
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Gives the bytes of the frames that were taken back to the worker, which may sleep for want of room: to be called when
+    /// there is no next one.
+    pub(crate) fn release(&mut self, memory: &impl Memory) {
+        if self.released == self.head {
+            return;
+        }
+        self.released = self.head;
         // Release pairs with the worker's Acquire in `Writer::fits`: the bytes were copied before.
         memory.parent_page().head.0.store(self.head, Ordering::Release);
         bell::wake_worker(memory);

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::bell;
+use super::bell::{self, Patience};
 use super::claim;
 use super::layout::Layout;
 use super::memory::{Memory, SharedMemory};
@@ -17,10 +17,6 @@ use super::responses::{Frame, Kind, Writer};
 use super::segment::{Incoming, Outgoing};
 use super::sync::Ordering;
 use crate::sys::{Socket, fault_point, has_several_cpus, monotonic_nanos};
-
-/// How many times the worker looks for work before it sleeps, where another CPU can bring some meanwhile: a few
-/// microseconds, about what a sleep and a wake-up cost.
-const SPINS: u32 = 200;
 
 /// The link does not hold what both sides put there.
 #[derive(Debug)]
@@ -38,7 +34,10 @@ pub(crate) struct WorkerEnd {
     memory: SharedMemory,
     layout: Layout,
     socket: Socket,
-    spins: u32,
+    /// Where there is one CPU only, nobody can bring work while this process looks for it.
+    patience: Option<Patience>,
+    /// When the last job ended, and the next one begins if that is there already; 0 if the clock has to be read.
+    clock: u64,
     /// The number of the next request to claim.
     next: u32,
     incoming: Incoming,
@@ -56,7 +55,8 @@ impl WorkerEnd {
             memory: SharedMemory::open(requests, responses, ringer, &layout)?,
             layout,
             socket,
-            spins: if has_several_cpus() { SPINS } else { 0 },
+            patience: has_several_cpus().then(Patience::default),
+            clock: 0,
             next: 0,
             incoming: Incoming::default(),
             writer: Writer::default(),
@@ -83,9 +83,13 @@ impl WorkerEnd {
                 let claim = claim::read(word);
                 claim.claimed != self.next || claim.waiting() > 0 || stop()
             };
-            bell::wait(&self.memory, self.spins, ready);
+            bell::wait(&self.memory, self.patience.as_mut(), ready);
+            self.clock = 0;
         }
-        self.memory.worker_page().started.0.store(monotonic_nanos(), Ordering::Relaxed);
+        if self.clock == 0 {
+            self.clock = monotonic_nanos();
+        }
+        self.memory.worker_page().started.0.store(self.clock, Ordering::Relaxed);
         let request = Request::read(self.next, &self.memory, &self.layout);
         if request.seq != self.next {
             return Err(Corrupt(format!("request {} stands where {} was claimed", request.seq, self.next)));
@@ -110,7 +114,9 @@ impl WorkerEnd {
             writer: &mut self.writer,
             outgoing: &mut self.outgoing,
             segment_until: &mut self.segment_until,
-            spins: self.spins,
+            patience: self.patience.as_mut(),
+            started: self.clock,
+            clock: &mut self.clock,
             seq: request.seq,
         };
         Ok((payload, answer))
@@ -133,7 +139,9 @@ pub(crate) struct Answer<'a> {
     writer: &'a mut Writer,
     outgoing: &'a mut Outgoing,
     segment_until: &'a mut u64,
-    spins: u32,
+    patience: Option<&'a mut Patience>,
+    started: u64,
+    clock: &'a mut u64,
     seq: u32,
 }
 
@@ -141,6 +149,12 @@ impl<'a> Answer<'a> {
     /// Where to note what is being done with the request.
     pub(crate) fn notes(&self) -> Notes<'a> {
         Notes(self.memory)
+    }
+
+    /// The nanoseconds since the job began; it ends with this reading of the clock.
+    pub(crate) fn elapsed(&mut self) -> u64 {
+        *self.clock = monotonic_nanos();
+        self.clock.saturating_sub(self.started)
     }
 
     /// Sends the answer; waits while the parent has not taken earlier ones.
@@ -152,12 +166,13 @@ impl<'a> Answer<'a> {
         let mut segment = 0;
         if large {
             let until = *self.segment_until;
-            bell::wait(self.memory, self.spins, || Writer::taken(self.memory, until));
+            bell::wait(self.memory, self.patience.as_deref_mut(), || Writer::taken(self.memory, until));
             segment = self.outgoing.put(self.socket, payload)?;
             fault_point("segment-sent");
         }
         let inline = if large { &[] } else { payload };
-        bell::wait(self.memory, self.spins, || self.writer.fits(self.memory, self.layout, inline.len()));
+        let room = || self.writer.fits(self.memory, self.layout, inline.len());
+        bell::wait(self.memory, self.patience.as_deref_mut(), room);
         let frame = Frame { seq: self.seq, kind, segment, len: payload.len() as u64, ran };
         let position = self.writer.put(self.memory, self.layout, frame, inline);
         if large {

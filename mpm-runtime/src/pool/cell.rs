@@ -6,34 +6,73 @@
 //! | finished | `take`, once: the outcome goes to the handle |
 //! | taken | never |
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::watcher::Watcher;
 use crate::error::JobError;
-use crate::link::sync::{AtomicU32, Ordering};
+use crate::link::Bytes;
+use crate::link::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sys::{futex_wait_own, futex_wake_own};
 
 /// An outcome before it is decoded.
 #[derive(Debug)]
 pub(super) enum Raw {
     /// The encoded result.
-    Value(Vec<u8>),
+    Value(Bytes),
     Failed(JobError),
 }
 
-/// Where a job is; read and written under the pool's lock, in which it stands for an order.
-pub(super) const IN_QUEUE: u32 = u32::MAX;
+/// Where a job is. Read and written under the pool's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the queue.
+    Queue,
+    /// It has its outcome: no one has it any more.
+    Dead,
+    /// With the member of this slot, as the request of this number.
+    Member(u32, u32),
+}
+
+impl Place {
+    const QUEUE: u64 = u64::MAX;
+    const DEAD: u64 = u64::MAX - 1;
+
+    fn pack(self) -> u64 {
+        match self {
+            Self::Queue => Self::QUEUE,
+            Self::Dead => Self::DEAD,
+            Self::Member(slot, number) => u64::from(slot) << 32 | u64::from(number),
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of the word are taken apart on purpose")]
+    fn unpack(word: u64) -> Self {
+        match word {
+            Self::QUEUE => Self::Queue,
+            Self::DEAD => Self::Dead,
+            word => Self::Member((word >> 32) as u32, word as u32),
+        }
+    }
+}
+
+/// Values of `Cell::word`.
+const OPEN: u32 = 0;
+/// A thread sleeps on the word, or is about to.
+pub(super) const AWAITED: u32 = 1;
+const FINISHED: u32 = 2;
 
 #[derive(Debug)]
 pub(super) struct Cell {
-    pub(super) id: u64,
+    /// Relaxed, as `place` and `is_watched`: the pool's lock orders them.
+    id: AtomicU64,
     pub(super) target: &'static str,
     pub(super) submitted: Instant,
-    /// `IN_QUEUE` or the slot of a member. Relaxed: the pool's lock orders it.
-    place: AtomicU32,
+    place: AtomicU64,
+    /// Somebody wants to know of the end when it comes, and not only when he asks.
+    is_watched: AtomicBool,
+    word: AtomicU32,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -42,182 +81,155 @@ struct State {
     outcome: Option<Raw>,
     facts: Facts,
     watchers: Vec<Watcher>,
-    /// How many threads wait for the end.
-    waiting: u32,
 }
 
 /// What is known about how a job went.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Facts {
-    pub(super) worker: Option<Arc<str>>,
-    pub(super) pid: Option<u32>,
-    pub(super) attempt: u32,
+    /// The slot and the process of the worker that had it.
+    pub(super) worker: Option<(u32, u32)>,
     /// How long it ran, as far as it did.
     pub(super) ran: Option<Duration>,
     /// From submission to the end, once it has ended.
     pub(super) total: Option<Duration>,
 }
 
-/// Somebody who is told when the job has ended.
+/// Those who are to be told of a job's end, which runs code of the user's: not under the pool's lock.
 #[derive(Debug)]
-pub(super) enum Watcher {
-    Task(Waker),
-    List(Arc<Finished>, usize),
+pub(super) struct Tell {
+    cell: Arc<Cell>,
+    watchers: Vec<Watcher>,
 }
 
-impl Watcher {
-    fn tell(self) {
-        match self {
-            // A waker is the user's code. The thread that calls it has other jobs to end; the panic hook has told of it.
-            Self::Task(waker) => drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
-            Self::List(list, index) => list.add(index),
-        }
-    }
-}
-
-/// The indices of jobs that have ended, in the order in which they did.
-#[derive(Debug)]
-pub(super) struct Finished {
-    indices: Mutex<Vec<usize>>,
-    added: Condvar,
-    /// The process that made it.
-    pid: u32,
-}
-
-impl Default for Finished {
-    fn default() -> Self {
-        Self { indices: Mutex::default(), added: Condvar::new(), pid: std::process::id() }
-    }
-}
-
-impl Finished {
-    /// Whether this is a copy, made by `fork`, of that process: its lock may be held for ever, and nobody adds to it.
-    pub(super) fn is_copy(&self) -> bool {
-        std::process::id() != self.pid
+impl Tell {
+    pub(super) fn has_task(&self) -> bool {
+        self.watchers.iter().any(Watcher::is_task)
     }
 
-    fn add(&self, index: usize) {
-        self.indices.lock().unwrap_or_else(PoisonError::into_inner).push(index);
-        self.added.notify_all();
-    }
-
-    /// Waits until there are indices, and takes them, oldest first. Empty only when the time is over.
-    pub(super) fn wait(&self, until: Option<Instant>) -> Vec<usize> {
-        let mut indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
-        while indices.is_empty() {
-            let Some(left) = remaining(until) else { break };
-            indices = wait_on(&self.added, indices, left);
-        }
-        std::mem::take(&mut *indices)
-    }
-}
-
-/// The time left until `until`: `Some(None)` for ever, `None` when it is over.
-#[expect(clippy::option_option, reason = "no limit, some time left and no time left are three answers")]
-fn remaining(until: Option<Instant>) -> Option<Option<Duration>> {
-    match until {
-        None => Some(None),
-        Some(until) => until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).map(Some),
-    }
-}
-
-fn wait_on<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, time: Option<Duration>) -> MutexGuard<'a, T> {
-    match time {
-        None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
-        Some(time) => condvar.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0,
+    pub(super) fn tell(self) {
+        futex_wake_own(self.cell.word());
+        self.watchers.into_iter().for_each(Watcher::tell);
     }
 }
 
 impl Cell {
-    pub(super) fn new(id: u64, target: &'static str) -> Self {
-        let state = Mutex::new(State { facts: Facts { attempt: 1, ..Facts::default() }, ..State::default() });
-        Self { id, target, submitted: Instant::now(), place: AtomicU32::new(IN_QUEUE), state, changed: Condvar::new() }
+    pub(super) fn new(target: &'static str) -> Self {
+        Self {
+            id: AtomicU64::new(0),
+            target,
+            submitted: Instant::now(),
+            place: AtomicU64::new(Place::QUEUE),
+            is_watched: AtomicBool::new(false),
+            word: AtomicU32::new(OPEN),
+            state: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the job. The one function that does; the first caller wins and later ones change nothing.
-    pub(super) fn finish(&self, outcome: Raw, facts: Facts) {
+    fn word(&self) -> *const u32 {
+        std::ptr::from_ref(&self.word).cast()
+    }
+
+    /// Ends the job. The one function that does; the first caller wins and later ones change nothing. Returns whom to tell.
+    pub(super) fn finish(self: Arc<Self>, outcome: Raw, facts: Facts) -> Option<Tell> {
         let mut state = self.lock();
         if state.finished {
-            return;
+            return None;
         }
         state.finished = true;
         state.outcome = Some(outcome);
-        state.facts = Facts { total: Some(self.submitted.elapsed()), ..facts };
-        let (watchers, is_awaited) = (std::mem::take(&mut state.watchers), state.waiting > 0);
+        state.facts = facts;
+        let watchers = std::mem::take(&mut state.watchers);
         drop(state);
-        if is_awaited {
-            self.changed.notify_all();
-        }
-        watchers.into_iter().for_each(Watcher::tell);
+        // Release pairs with the Acquire in `is_finished`; Acquire orders the look at who waits.
+        let was_awaited = self.word.swap(FINISHED, Ordering::AcqRel) == AWAITED;
+        (was_awaited || !watchers.is_empty()).then_some(Tell { cell: self, watchers })
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.lock().finished
+        self.word.load(Ordering::Acquire) == FINISHED
     }
 
     /// Takes the outcome. `None`: not finished yet. `Some(Err)`: somebody took it before.
     pub(super) fn take(&self) -> Option<Result<Raw, JobError>> {
-        let mut state = self.lock();
-        state.finished.then(|| state.outcome.take().ok_or(JobError::Taken))
+        self.is_finished().then(|| self.lock().outcome.take().ok_or(JobError::Taken))
     }
 
-    /// As `take`, waiting for the end until the given moment, or for ever.
-    pub(super) fn wait(&self, until: Option<Instant>) -> Option<Result<Raw, JobError>> {
-        let mut state = self.lock();
-        while !state.finished {
-            let left = remaining(until)?;
-            state.waiting += 1;
-            state = wait_on(&self.changed, state, left);
-            state.waiting -= 1;
+    /// Before a sleep on the word: false if the job has ended.
+    pub(super) fn await_end(&self) -> bool {
+        match self.word.compare_exchange(OPEN, AWAITED, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(now) => now == AWAITED,
         }
-        Some(state.outcome.take().ok_or(JobError::Taken))
     }
 
-    /// Has `watcher` told at the end, or at once if that has come.
+    /// What a thread sleeps on while it reads `AWAITED`.
+    pub(super) fn end_word(&self) -> &AtomicU32 {
+        &self.word
+    }
+
+    /// Whether the job has ended and its outcome was taken: for the only owner.
+    pub(super) fn is_used(&mut self) -> bool {
+        self.state.get_mut().is_ok_and(|state| state.finished && state.outcome.is_none())
+    }
+
+    /// Sleeps until the job has ended, or for `time`; whether it has.
+    pub(super) fn sleep(&self, time: Option<Duration>) -> bool {
+        if self.await_end() {
+            futex_wait_own(self.word(), AWAITED, time);
+        }
+        self.is_finished()
+    }
+
+    /// Has `watcher` told at the end. A list is told at once if that has come; a task is not: who polls for it looks once more.
     pub(super) fn watch(&self, watcher: Watcher) {
         let mut state = self.lock();
         if state.finished {
             drop(state);
-            watcher.tell();
+            if !watcher.is_task() {
+                watcher.tell();
+            }
             return;
         }
-        // A task that moves between executors polls with a new waker: only its last one counts. The old one is dropped
-        // after the lock: that may run code of the user's.
-        let old = match &watcher {
-            Watcher::Task(_) => state.watchers.iter().position(|w| matches!(w, Watcher::Task(_))),
-            Watcher::List(..) => None,
-        };
-        let old = old.map(|index| state.watchers.swap_remove(index));
+        let old = watcher.replaces(&mut state.watchers);
         state.watchers.push(watcher);
         drop(state);
         drop(old);
     }
 
-    /// Forgets what was to be told to `list`.
-    pub(super) fn unwatch(&self, list: &Arc<Finished>) {
-        self.lock().watchers.retain(|w| !matches!(w, Watcher::List(other, _) if Arc::ptr_eq(other, list)));
+    /// Forgets those of its watchers that `is_it` knows.
+    pub(super) fn unwatch(&self, is_it: impl Fn(&Watcher) -> bool) {
+        self.lock().watchers.retain(|watcher| !is_it(watcher));
     }
 
     pub(super) fn facts(&self) -> Facts {
-        self.lock().facts.clone()
+        self.lock().facts
     }
 
-    /// Notes who has the job now, if anybody.
-    pub(super) fn handed_to(&self, worker: Option<(&Arc<str>, u32)>) {
-        let mut state = self.lock();
-        state.facts.worker = worker.map(|(name, _)| Arc::clone(name));
-        state.facts.pid = worker.map(|(_, pid)| pid);
+    pub(super) fn id(&self) -> u64 {
+        self.id.load(Ordering::Relaxed)
     }
 
-    pub(super) fn place(&self) -> u32 {
-        self.place.load(Ordering::Relaxed)
+    pub(super) fn set_id(&self, id: u64) {
+        self.id.store(id, Ordering::Relaxed);
     }
 
-    pub(super) fn set_place(&self, place: u32) {
-        self.place.store(place, Ordering::Relaxed);
+    pub(super) fn place(&self) -> Place {
+        Place::unpack(self.place.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_place(&self, place: Place) {
+        self.place.store(place.pack(), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_watched(&self) {
+        self.is_watched.store(true, Ordering::Relaxed);
     }
 }

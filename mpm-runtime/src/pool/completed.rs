@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cell::{Finished, Watcher};
 use super::handle::JobHandle;
+use super::watcher::Finished;
 use crate::error::JobError;
 
 /// Waits until one of the jobs has ended and returns its index; one that has ended already counts at once.
@@ -91,13 +91,13 @@ fn all<R>(jobs: &[JobHandle<R>], until: Option<Instant>) -> bool {
 fn watch<R>(jobs: &[JobHandle<R>]) -> Arc<Finished> {
     let list = Arc::new(Finished::default());
     for (index, job) in jobs.iter().enumerate().filter(|(_, job)| !job.is_lost()) {
-        job.cell.watch(Watcher::List(Arc::clone(&list), index));
+        job.shared.list(&job.cell, &list, index);
     }
     list
 }
 
 fn unwatch<R>(jobs: &[JobHandle<R>], list: &Arc<Finished>) {
-    jobs.iter().filter(|job| !job.is_lost()).for_each(|job| job.cell.unwatch(list));
+    jobs.iter().filter(|job| !job.is_lost()).for_each(|job| job.cell.unwatch(|watcher| watcher.is_for(list)));
 }
 
 /// The outcomes of the jobs in the order in which they end, each with the job's index in `jobs`.
@@ -150,7 +150,7 @@ impl<R> AsCompleted<R> {
         if job.is_lost() {
             self.ended.insert(0, index);
         } else {
-            job.cell.watch(Watcher::List(Arc::clone(&self.list), index));
+            job.shared.list(&job.cell, &self.list, index);
         }
         self.jobs.insert(index, job);
         index

@@ -1,17 +1,17 @@
 //! The pool's state, all of it behind one lock: queue, members, and how the pool ends.
 //!
-//! Methods here change the state and never block, call user code or finish a cell: outcomes are collected in `outcomes`
-//! and finished after the lock is gone (`Shared::with_core`).
+//! Methods here change the state and never block or call user code: those who are to be told of a job's end are collected in
+//! `jobs_ended` and told after the lock is gone (`Shared::with_core`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cell::Cell;
-use super::member::{Fate, Member, Outcome, Process, State, Waiting};
-use super::policy::worth_a_spin;
+use super::ended::Ended;
+use super::member::{Fate, Member, Process, State, Waiting};
+use super::roster::Roster;
 use super::shared::Settings;
-use crate::link::armed;
+use crate::link::Patience;
 use crate::start::StartMethod;
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Core {
     /// Processes that have left their place, and only have to end.
     pub(super) leaving: Vec<Process>,
     /// How many jobs a process may have; 0 for no limit.
-    max_jobs: u64,
+    pub(super) max_jobs: u64,
     /// How long a process may take to end.
     grace: Duration,
     /// How processes are started.
@@ -38,6 +38,9 @@ pub(super) struct Core {
     pub(super) failures: u32,
     /// Workers in a row that died soon after they were ready, without a job in between.
     pub(super) early_deaths: u32,
+    pub(super) roster: Roster,
+    /// Of the threads that wait for a response.
+    pub(super) patience: Patience,
     /// Counts hand-overs, for "most recently used".
     pub(super) clock: u64,
     /// Why the pool has given up, if it has.
@@ -45,7 +48,8 @@ pub(super) struct Core {
     pub(super) ending: Option<Ending>,
     /// All processes are gone and the supervisor has ended.
     pub(super) ended: bool,
-    pub(super) outcomes: Vec<Outcome>,
+    /// The jobs that have ended since somebody was told.
+    pub(super) jobs_ended: Ended,
     /// The queue has got shorter since somebody was told.
     pub(super) freed: bool,
     /// How many threads wait for room in the queue.
@@ -79,11 +83,13 @@ impl Core {
             mean: None,
             failures: 0,
             early_deaths: 0,
+            roster: Roster::default(),
+            patience: Patience::default(),
             clock: 0,
             failed: None,
             ending: None,
             ended: false,
-            outcomes: Vec::new(),
+            jobs_ended: Ended::default(),
             freed: false,
             blocked: 0,
         }
@@ -134,54 +140,51 @@ impl Core {
 
     /// Takes in the responses of all members; whether there were any.
     pub(super) fn drain(&mut self) -> bool {
-        let (outcomes, mean) = (&mut self.outcomes, &mut self.mean);
-        let before = outcomes.len();
-        self.members.iter_mut().filter_map(|m| m.process.as_mut()).for_each(|p| p.drain(outcomes, mean));
-        let any = self.outcomes.len() > before;
-        if any {
-            (self.failures, self.early_deaths) = (0, 0);
-            self.retire_spent();
-        }
-        any
+        (0..self.members.len()).fold(false, |any, slot| self.drain_slot(slot) || any)
     }
 
-    /// Lets workers go that have had all their jobs. Tells those to stop that can take no more for another reason, and takes
-    /// back what they have not claimed.
-    fn retire_spent(&mut self) {
-        if self.max_jobs > 0 {
-            self.replace_used_up();
+    /// Takes in the responses of one member; whether there were any.
+    pub(super) fn drain_slot(&mut self, slot: usize) -> bool {
+        let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return false };
+        let before = process.in_flight.len();
+        if before == 0 {
+            return false;
         }
-        let spent = self.members.iter_mut().filter_map(|m| m.process.as_mut()).filter(|p| p.spent && p.takes_jobs());
-        let back: Vec<_> = spent
-            .flat_map(|process| {
-                let back = process.take_back(0);
-                process.stop(None);
-                back
-            })
-            .collect();
-        self.requeue(back);
+        process.drain(&mut self.jobs_ended, &mut self.mean);
+        if process.in_flight.len() == before {
+            return false;
+        }
+        (self.failures, self.early_deaths) = (0, 0);
+        self.retire(slot);
+        self.note_change(slot, before);
+        true
     }
 
-    /// Puts successors into the place of processes that have answered their last job, and end by themselves.
-    fn replace_used_up(&mut self) {
-        let until = Instant::now().checked_add(self.grace);
-        for member in &mut self.members {
-            let used_up = |p: &mut Process| p.in_flight.is_empty() && p.may_take(self.max_jobs) == 0;
-            if let Some(mut process) = member.process.take_if(used_up) {
-                process.stop(until);
-                self.leaving.push(process);
-                member.process = member.next.pop_front();
-                self.wake = true;
-            }
+    /// Lets a worker go that has had all its jobs. Tells one to stop that can take no more for another reason, and takes back
+    /// what it has not claimed.
+    fn retire(&mut self, slot: usize) {
+        let Some(member) = self.members.get_mut(slot) else { return };
+        let Some(process) = &mut member.process else { return };
+        if process.in_flight.is_empty() && process.may_take(self.max_jobs) == 0 {
+            // It ends by itself. Its successor takes its place.
+            process.stop(Instant::now().checked_add(self.grace));
+            let successor = member.next.pop_front();
+            self.leaving.extend(std::mem::replace(&mut member.process, successor));
+            self.wake = true;
+        } else if process.spent && process.takes_jobs() {
+            let back = process.take_back(0);
+            process.stop(None);
+            self.requeue(back);
         }
     }
 
-    /// Whether a member's process has no successor and needs one: it has been given its last job, or it starts still and there is
-    /// more to do than its only job.
+    /// Whether a member's process has no successor and needs one: it has been given its last job, or has died; or it starts still and
+    /// there is more to do than its only job.
     pub(super) fn wants_successor(&self, member: &Member) -> bool {
         let Some(process) = &member.process else { return false };
         let runs_behind = || self.max_jobs == 1 && member.next.len() < AHEAD && self.runs_behind();
         match process.state {
+            _ if process.is_missed() => member.next.is_empty(),
             State::Ready { .. } if process.takes_jobs() && process.may_take(self.max_jobs) == 0 => {
                 member.next.is_empty() || runs_behind()
             }
@@ -196,64 +199,10 @@ impl Core {
         self.failures == 0 && self.mean.is_some() && self.waiting > to_come
     }
 
-    /// How many jobs a process may be given now, at most.
-    pub(super) fn may_take(&self, process: &Process) -> u64 {
-        process.may_take(self.max_jobs)
-    }
-
     /// Whether empty slots are to be filled: a pool that has failed starts nothing; one that ends, only what its waiting
     /// jobs need.
     pub(super) fn wants_processes(&self) -> bool {
         self.failed.is_none() && (self.ending.is_none() || self.waiting > 0)
-    }
-
-    /// Asks all members to ring the doorbell at their next response. False, and nothing is to be waited for, when one
-    /// has come meanwhile.
-    pub(super) fn arm(&mut self) -> bool {
-        self.processes().for_each(Process::arm);
-        armed();
-        !self.drain()
-    }
-
-    /// The supervisor is awake: nobody has to ring.
-    pub(super) fn disarm(&mut self) {
-        self.processes().for_each(|p| p.link.disarm());
-    }
-
-    /// Begins to look for the response to `cell` from the calling thread, if that is worth it: returns the slot.
-    pub(super) fn begin_to_look(&mut self, cell: &Cell, cpus: usize) -> Option<usize> {
-        let busy = self.processes().filter(|p| !p.in_flight.is_empty()).count();
-        if !worth_a_spin(self.mean, busy, cpus) {
-            return None;
-        }
-        let slot = usize::try_from(cell.place()).ok()?;
-        let process = self.members.get_mut(slot)?.process.as_mut()?;
-        process.lookers += 1;
-        process.link.disarm();
-        Some(slot)
-    }
-
-    /// Looks once, for a thread between `begin_to_look` and `end_looking`.
-    pub(super) fn look(&mut self, slot: usize) {
-        let before = self.outcomes.len();
-        let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
-        process.drain(&mut self.outcomes, &mut self.mean);
-        if self.outcomes.len() > before {
-            (self.failures, self.early_deaths) = (0, 0);
-            self.retire_spent();
-            self.dispatch();
-        }
-    }
-
-    /// The last to look asks for the doorbell again, and looks once more after that.
-    pub(super) fn end_looking(&mut self, slot: usize) {
-        if let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) {
-            // A new process in the slot has no lookers of before.
-            process.lookers = process.lookers.saturating_sub(1);
-            process.arm();
-            armed();
-        }
-        self.look(slot);
     }
 
     /// Kills all processes because the pool ends.

@@ -1,19 +1,19 @@
 //! The death of a pool's process: which job dies with it, and what its report says.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::cell::{Facts, Raw};
-use super::member::{Fate, InFlight, Outcome, Process};
+use super::cell::{Cell, Facts, Raw};
+use super::ended::Ended;
+use super::member::{Fate, Process};
 use crate::error::{Cancelled, Death, DidRun, JobError, Phase};
 use crate::link::TakenBack;
 use crate::start::how;
 use crate::sys::{Exit, monotonic_nanos};
 
 impl Process {
-    /// After its death, with its responses drained: the outcomes of the jobs that die with it. What remains in
+    /// After its death, with its responses drained: ends the jobs that die with it. What remains in
     /// `in_flight`, with the payloads returned, was never started.
-    pub(super) fn dies(&mut self, exit: Exit, stderr: &[String], outcomes: &mut Vec<Outcome>) -> Vec<TakenBack> {
+    pub(super) fn dies(&mut self, exit: Exit, stderr: &[String], ended: &mut Ended) -> Vec<TakenBack> {
         let damaged = matches!(self.fate, Some(Fate::Damaged(_)));
         let checked = if damaged { None } else { self.unstarted() };
         let (running, payloads) = checked.unwrap_or((self.in_flight.len(), Vec::new()));
@@ -21,8 +21,8 @@ impl Process {
         let out_of_memory = self.out_of_memory(exit);
         for _ in 0..running {
             let Some(job) = self.in_flight.pop_front() else { break };
-            let outcome = self.outcome_of_death(&job, exit, out_of_memory, stderr);
-            outcomes.push(outcome);
+            let (error, facts) = self.outcome_of_death(&job.cell, exit, out_of_memory, stderr);
+            ended.end(job.cell, Raw::Failed(error), facts);
         }
         payloads
     }
@@ -39,12 +39,11 @@ impl Process {
         }
     }
 
-    fn outcome_of_death(&self, job: &InFlight, exit: Exit, out_of_memory: Option<bool>, stderr: &[String]) -> Outcome {
-        let cell = &job.cell;
-        let facts = self.facts(None);
+    fn outcome_of_death(&self, cell: &Cell, exit: Exit, out_of_memory: Option<bool>, stderr: &[String]) -> (JobError, Facts) {
+        let facts = self.facts(cell, None, Instant::now());
         if let Some(Fate::Ended(reason)) = self.fate {
-            let error = JobError::Cancelled(Cancelled { job: cell.id, target: cell.target, reason });
-            return Outcome { cell: Arc::clone(cell), raw: Raw::Failed(error), facts };
+            let error = JobError::Cancelled(Cancelled { job: cell.id(), target: cell.target, reason });
+            return (error, facts);
         }
         let (phase, started) = self.link.last_words();
         let ended_by_pool = match &self.fate {
@@ -65,7 +64,7 @@ impl Process {
             phase,
             did_run: if is_damaged { DidRun::Maybe } else { phase.did_run() },
             target: cell.target,
-            job: cell.id,
+            job: cell.id(),
             attempt: 1,
             elapsed,
             max_rss: exit.max_rss,
@@ -73,7 +72,7 @@ impl Process {
             ended_by_pool,
         };
         let facts = Facts { ran: Some(elapsed), ..facts };
-        Outcome { cell: Arc::clone(cell), raw: Raw::Failed(JobError::Died(Box::new(death))), facts }
+        (JobError::Died(Box::new(death)), facts)
     }
 
     /// Whether the kernel's out-of-memory killer was it: a SIGKILL that the pool did not send, while the kernel counted

@@ -2,44 +2,53 @@
 //! busy member when another has nothing to do.
 
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
-use std::sync::Arc;
 
+use super::cell::Place;
 use super::core::Core;
 use super::member::{Fate, InFlight, Process, Waiting};
 use super::policy::look_ahead;
-use super::queue::DEAD;
 use crate::error::{DataError, JobError};
-use crate::link::{NoRoom, TakenBack};
+use crate::link::{NoRoom, TakenBack, Violation};
 
 impl Core {
-    /// Hands out what can be handed out.
+    /// Hands out what can be handed out, and publishes it: one publication and at most one wake-up for each member.
     pub(super) fn dispatch(&mut self) {
         loop {
-            while self.queue.front().is_some_and(|job| job.cell.place() == DEAD) {
-                self.queue.pop_front();
+            self.hand_out();
+            while let Some(slot) = self.next_unpublished() {
+                self.publish(slot);
             }
-            if self.queue.is_empty() && !self.steal() {
-                return;
-            }
-            let Some(slot) = self.choose() else { return };
-            let Some(job) = self.queue.pop_front() else { return };
-            self.waiting -= 1;
-            self.freed = true;
-            if !self.hand_over(slot, job) {
+            // A link that turned out to be damaged has given its jobs back.
+            if self.queue.is_empty() || self.roster.is_full() {
                 return;
             }
         }
     }
 
-    /// The member for the next job: an idle one, the most recently used first, since its memory is warm; else the one
-    /// with the fewest jobs, if that is not too many.
-    fn choose(&self) -> Option<usize> {
+    /// Writes jobs into the links, for [`dispatch`](Self::dispatch) to publish.
+    pub(super) fn hand_out(&mut self) {
         let limit = look_ahead(self.mean);
-        let candidates = self.members.iter().enumerate().filter_map(|(slot, m)| Some((slot, m.process.as_ref()?)));
-        candidates
-            .filter(|(_, p)| p.takes_jobs() && p.link.in_flight() < limit && self.may_take(p) > 0)
-            .min_by_key(|(_, p)| (p.link.in_flight(), u64::MAX - p.last_used))
-            .map(|(slot, _)| slot)
+        loop {
+            while self.queue.front().is_some_and(|job| job.cell.place() == Place::Dead) {
+                self.queue.pop_front();
+            }
+            if self.queue.is_empty() && !self.steal() {
+                return;
+            }
+            let Some((slot, most)) = self.choose(limit) else { return };
+            for _ in 0..most {
+                let Some(job) = self.queue.pop_front() else { break };
+                if job.cell.place() == Place::Dead {
+                    continue;
+                }
+                self.waiting -= 1;
+                self.freed = true;
+                if !self.hand_over(slot, job) {
+                    self.roster.set_full();
+                    return;
+                }
+            }
+        }
     }
 
     /// False when the member has no room and the job is back at the front of the queue.
@@ -50,19 +59,17 @@ impl Core {
             self.requeue(vec![job]);
             return false;
         };
-        // Before the worker can have it: once it runs, its report names the worker.
-        job.cell.handed_to(Some((&process.worker, process.pid())));
-        let pushed = process.link.push(job.target, job.cell.id, 1, &job.payload);
-        if pushed.is_err() {
-            job.cell.handed_to(None);
-        }
-        match pushed {
-            Ok(()) => {
-                job.cell.set_place(u32::try_from(slot).unwrap_or(DEAD));
+        match process.link.push(job.target, job.cell.id(), 1, &job.payload) {
+            Ok(number) => {
+                job.cell.set_place(Place::Member(u32::try_from(slot).unwrap_or(u32::MAX), number));
                 process.last_used = clock;
+                if job.cell.is_watched() {
+                    process.watched_until = number.wrapping_add(1);
+                }
+                let before = process.in_flight.len();
                 process.in_flight.push_back(InFlight { cell: job.cell, target: job.target });
-                // Its successor is started while this job runs.
-                self.wake |= self.members.get(slot).is_some_and(|member| self.wants_successor(member));
+                self.note_change(slot, before);
+                self.note_unpublished(slot);
                 true
             }
             Err(NoRoom::Full) => {
@@ -77,30 +84,47 @@ impl Core {
             }
             Err(NoRoom::Failed(error)) => {
                 let reason = format!("{} bytes of arguments cannot be put into shared memory: {error}", job.payload.len());
-                let error = DataError { job: job.cell.id, target: job.cell.target, reason, in_worker: false };
-                self.give_up(Arc::clone(&job.cell), JobError::Encode(Box::new(error)));
-                true
-            }
-            Err(NoRoom::Violation(violation)) => {
-                process.kill(Fate::Damaged(violation.to_string()));
-                self.requeue(vec![job]);
+                let error = DataError { job: job.cell.id(), target: job.cell.target, reason, in_worker: false };
+                self.give_up(job.cell, JobError::Encode(Box::new(error)));
                 true
             }
         }
     }
 
+    /// Lets the worker have what was written for it.
+    fn publish(&mut self, slot: usize) {
+        let call = self.call_with_more(slot);
+        let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return };
+        // Before the worker can answer: nothing that is wanted now was answered before.
+        if let Some(call) = call {
+            process.link.want(call);
+        }
+        if let Err(violation) = process.link.publish() {
+            let before = process.in_flight.len();
+            let back = process.disown(&violation);
+            self.note_change(slot, before);
+            self.requeue(back);
+        }
+        // Its successor is started while its last job runs.
+        self.wake |= self.members.get(slot).is_some_and(|member| self.wants_successor(member));
+    }
+
     /// Where a member is idle and nothing waits: takes half of what the busiest member has not claimed back into the
     /// queue. A job thus never waits behind a long one while a worker has nothing to do.
     fn steal(&mut self) -> bool {
-        let idle = self.processes().any(|p| p.takes_jobs() && p.in_flight.is_empty());
-        if !idle {
+        if !self.roster.is_uneven() {
             return false;
         }
-        let busiest = self.processes_mut().filter(|p| p.takes_jobs() && p.in_flight.len() > 1).max_by_key(|p| p.link.unclaimed());
-        let Some(process) = busiest else { return false };
+        let behind = |process: &Process| process.takes_jobs() && process.in_flight.len() > 1;
+        let all = self.members.iter().enumerate().filter_map(|(slot, member)| Some((slot, member.process.as_ref()?)));
+        let busiest = all.filter(|(_, process)| behind(process)).max_by_key(|(_, process)| process.link.unclaimed());
+        let Some(slot) = busiest.map(|(slot, _)| slot) else { return false };
+        let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return false };
+        let before = process.in_flight.len();
         let keep = process.link.in_flight() - process.link.unclaimed().div_ceil(2);
         let jobs = process.take_back(keep);
         let any = !jobs.is_empty();
+        self.note_change(slot, before);
         self.requeue(jobs);
         any
     }
@@ -114,11 +138,15 @@ impl Process {
         }
         match self.link.take_back(keep) {
             Ok(payloads) => self.reunite(payloads),
-            Err(violation) => {
-                self.kill(Fate::Damaged(violation.to_string()));
-                Vec::new()
-            }
+            Err(violation) => self.disown(&violation),
         }
+    }
+
+    /// Ends a worker that has broken the protocol; returns what it never could see.
+    fn disown(&mut self, violation: &Violation) -> Vec<Waiting> {
+        self.kill(Fate::Damaged(violation.to_string()));
+        let payloads = self.link.retract();
+        self.reunite(payloads)
     }
 
     /// Joins payloads that came back with their jobs, the newest ones in flight.

@@ -1,17 +1,19 @@
 //! The pool, as its user sees it.
 
+use std::cell::Cell as Slot;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle as Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::builder::Builder;
-use super::cell::{Cell, Facts, Raw};
-use super::handle::JobHandle;
+use super::cell::{Facts, Place, Raw};
+use super::handle::{JobHandle, open};
 use super::map::{Map, MapUnordered};
-use super::queue::DEAD;
 use super::shared::Shared;
+use super::spare::Held;
 use crate::error::{DataError, JobError, Refusal, Result, SubmitError};
+use crate::link::Bytes;
 use crate::registry::{Job, Target};
 use crate::start::StartMethod;
 
@@ -91,10 +93,16 @@ impl Pool {
     /// # Errors
     /// The job's error; [`JobError::PoolFailed`] also when the pool does not accept it.
     pub fn run<F: Target>(&self, job: Job<'_, F>) -> Result<F::Output, JobError> {
-        match self.hand_in(&job, true) {
-            Ok(handle) => handle.wait(),
-            Err(refusal) => Err(refusal.into()),
-        }
+        let target = self.target::<F>()?;
+        let cell = Held::new(F::NAME);
+        let outcome = match encode(&job) {
+            Ok(payload) => self.shared.run(&cell, target, payload)?,
+            Err(reason) => {
+                self.refuse(&cell, reason);
+                cell.take()
+            }
+        };
+        outcome.map_or(Err(JobError::Taken), |outcome| open(&cell, outcome, F::decode_output))
     }
 
     /// Runs a target on every input and gives the outcomes in the order of the inputs, as they become available.
@@ -168,21 +176,30 @@ impl Pool {
         }
     }
 
-    fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
+    fn target<F: Target>(&self) -> Result<u32, Refusal> {
         self.shared.check_owner()?;
-        let target = self.shared.registry.index_of::<F>().map_err(|e| Refusal::Unknown(e.to_string().into()))?;
-        let cell = match job.encode_caught() {
-            Ok(payload) => self.shared.submit(target, F::NAME, payload, block)?,
-            Err(reason) => {
-                let cell = Cell::new(self.shared.next_job(), F::NAME);
-                let error = DataError { job: cell.id, target: F::NAME, reason, in_worker: false };
-                // It was never in the queue, and must not be taken back from there.
-                cell.set_place(DEAD);
-                cell.finish(Raw::Failed(JobError::Encode(Box::new(error))), Facts { attempt: 1, ..Facts::default() });
-                Arc::new(cell)
-            }
-        };
+        self.shared.registry.index_of::<F>().map_err(|e| Refusal::Unknown(e.to_string().into()))
+    }
+
+    fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
+        let target = self.target::<F>()?;
+        let cell = Held::new(F::NAME);
+        match encode(job) {
+            Ok(payload) => self.shared.submit(&cell, target, payload, block)?,
+            Err(reason) => self.refuse(&cell, reason),
+        }
         Ok(JobHandle::new(cell, Arc::clone(&self.shared), F::decode_output))
+    }
+
+    /// Ends a job whose arguments cannot be encoded.
+    fn refuse(&self, cell: &Held, reason: String) {
+        cell.set_id(self.shared.next_job());
+        let error = DataError { job: cell.id(), target: cell.target, reason, in_worker: false };
+        // It was never in the queue, and must not be taken back from there.
+        cell.set_place(Place::Dead);
+        let facts = Facts { total: Some(cell.submitted.elapsed()), ..Facts::default() };
+        // Nobody has it yet who could be told.
+        let _ = Arc::clone(cell).finish(Raw::Failed(JobError::Encode(Box::new(error))), facts);
     }
 
     /// How the pool's workers are started: what was asked for, or, where nothing was and the default one does not work in
@@ -198,6 +215,21 @@ impl Pool {
     pub(super) fn queue_size(&self) -> usize {
         self.shared.settings.queue
     }
+}
+
+thread_local! {
+    /// Where this thread encodes arguments.
+    static SCRATCH: Slot<Vec<u8>> = const { Slot::new(Vec::new()) };
+}
+
+/// The encoded arguments of a job. Those that are short cost no memory.
+fn encode<F: Target>(job: &Job<'_, F>) -> Result<Bytes, String> {
+    // Taken out meanwhile: a `Serialize` of the user's may submit a job of its own.
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    let encoded = job.encode_caught_to(&mut scratch).map(|()| Bytes::take(&mut scratch));
+    SCRATCH.set(scratch);
+    encoded
 }
 
 impl Drop for Pool {

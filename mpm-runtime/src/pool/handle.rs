@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::cell::{Cell, Facts, Raw, Watcher};
+use super::cell::{Cell, Facts, Raw};
 use super::shared::Shared;
-use crate::codec::{CodecError, decode_caught};
+use super::spare::Held;
+use super::watcher::Watcher;
+use crate::codec::{Decode, decode_caught};
 use crate::error::{DataError, JobError};
 
 /// A submitted job.
@@ -39,9 +41,9 @@ use crate::error::{DataError, JobError};
 /// [`JobError::PoolFailed`]. In the pool's own process it goes on.
 #[must_use = "without its handle nobody learns how the job ended"]
 pub struct JobHandle<R> {
-    pub(super) cell: Arc<Cell>,
-    shared: Arc<Shared>,
-    decode: fn(Vec<u8>) -> Result<R, CodecError>,
+    pub(super) cell: Held,
+    pub(super) shared: Arc<Shared>,
+    decode: Decode<R>,
 }
 
 /// How a job went, or how far it has come. Times are durations of the monotonic clock.
@@ -65,14 +67,14 @@ pub struct Report {
 }
 
 impl<R> JobHandle<R> {
-    pub(super) fn new(cell: Arc<Cell>, shared: Arc<Shared>, decode: fn(Vec<u8>) -> Result<R, CodecError>) -> Self {
+    pub(super) fn new(cell: Held, shared: Arc<Shared>, decode: Decode<R>) -> Self {
         Self { cell, shared, decode }
     }
 
     /// The job's id, unique in its pool and the one that reports and errors name.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.cell.id
+        self.cell.id()
     }
 
     /// Waits for the job's end and returns its value.
@@ -96,7 +98,7 @@ impl<R> JobHandle<R> {
     /// Whether the job has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.is_lost() || self.cell.is_finished()
+        self.is_lost() || self.shared.has_ended(&self.cell)
     }
 
     /// Takes the job back if no worker has started it: it will never run, and its outcome is [`JobError::Cancelled`].
@@ -134,29 +136,33 @@ impl<R> JobHandle<R> {
     /// How the job went, or how far it has come.
     #[must_use]
     pub fn report(&self) -> Report {
-        let facts = if self.is_lost() { Facts { attempt: 1, ..Facts::default() } } else { self.cell.facts() };
+        let facts = if self.is_lost() { Facts::default() } else { self.shared.facts(&self.cell) };
         let total = facts.total.unwrap_or_else(|| self.cell.submitted.elapsed());
         Report {
-            job: self.cell.id,
+            job: self.cell.id(),
             target: self.cell.target,
-            worker: facts.worker.as_deref().map(str::to_owned),
-            pid: facts.pid,
-            attempt: facts.attempt,
+            worker: facts.worker.map(|(slot, _)| self.shared.worker_name(slot)),
+            pid: facts.worker.map(|(_, pid)| pid),
+            attempt: 1,
             queued: total.saturating_sub(facts.ran.unwrap_or_default()),
             ran: facts.ran,
         }
     }
 
-    /// Turns an outcome into the job's own type.
     fn open(&self, outcome: Result<Raw, JobError>) -> Result<R, JobError> {
-        let bytes = match outcome? {
-            Raw::Value(bytes) => bytes,
-            Raw::Failed(error) => return Err(error),
-        };
-        decode_caught(self.decode, bytes).map_err(|reason| {
-            JobError::Decode(Box::new(DataError { job: self.cell.id, target: self.cell.target, reason, in_worker: false }))
-        })
+        open(&self.cell, outcome, self.decode)
     }
+}
+
+/// Turns an outcome into the job's own type.
+pub(super) fn open<R>(cell: &Cell, outcome: Result<Raw, JobError>, decode: Decode<R>) -> Result<R, JobError> {
+    let bytes = match outcome? {
+        Raw::Value(bytes) => bytes,
+        Raw::Failed(error) => return Err(error),
+    };
+    bytes
+        .give(|bytes| decode_caught(decode, bytes))
+        .map_err(|reason| JobError::Decode(Box::new(DataError { job: cell.id(), target: cell.target, reason, in_worker: false })))
 }
 
 impl<R> Future for JobHandle<R> {
@@ -169,14 +175,14 @@ impl<R> Future for JobHandle<R> {
         if let Some(outcome) = self.cell.take() {
             return Poll::Ready(self.open(outcome));
         }
-        self.cell.watch(Watcher::Task(context.waker().clone()));
-        // The end may have come between the look and the watch; the waker was told then, and one more look saves a turn.
+        self.shared.watch(&self.cell, Watcher::Task(context.waker().clone()));
+        // The end may have come between the look and the watch, which then was in vain.
         self.cell.take().map_or(Poll::Pending, |outcome| Poll::Ready(self.open(outcome)))
     }
 }
 
 impl<R> fmt::Debug for JobHandle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JobHandle({} `{}`)", self.cell.id, self.cell.target)
+        write!(f, "JobHandle({} `{}`)", self.cell.id(), self.cell.target)
     }
 }

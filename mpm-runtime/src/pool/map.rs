@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::cell::{Finished, Watcher};
 use super::face::Pool;
 use super::handle::JobHandle;
+use super::watcher::Finished;
 use crate::error::JobError;
 use crate::registry::{Job, Target};
 
@@ -130,7 +130,7 @@ impl<'a, F: Target> MapUnordered<'a, F> {
             self.next_index += 1;
             match submit::<F>(self.pool, input) {
                 Ok(job) => {
-                    job.cell.watch(Watcher::List(Arc::clone(&self.list), index));
+                    job.shared.list(&job.cell, &self.list, index);
                     self.running.insert(index, job);
                 }
                 Err(error) => self.ended.push_back((index, Err(error))),

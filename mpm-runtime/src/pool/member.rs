@@ -18,10 +18,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, Raw};
+use super::ended::Ended;
 use super::policy::average;
 use crate::codec::Panic;
 use crate::error::{DataError, JobError, Panicked};
-use crate::link::{Frame, Kind, ParentEnd};
+use crate::link::{Bytes, Frame, Kind, ParentEnd};
 use crate::start::{Capture, ChildProcess, Origin};
 use crate::sys::OomKills;
 
@@ -30,7 +31,7 @@ use crate::sys::OomKills;
 pub(super) struct Waiting {
     pub(super) cell: Arc<Cell>,
     pub(super) target: u32,
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Bytes,
 }
 
 /// A job that a member has; its arguments lie in the link.
@@ -38,14 +39,6 @@ pub(super) struct Waiting {
 pub(super) struct InFlight {
     pub(super) cell: Arc<Cell>,
     pub(super) target: u32,
-}
-
-/// An outcome on its way to its cell, which is finished outside of the pool's lock.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) cell: Arc<Cell>,
-    pub(super) raw: Raw,
-    pub(super) facts: Facts,
 }
 
 /// One of the pool's places for a worker.
@@ -89,6 +82,7 @@ pub(super) enum Fate {
 pub(super) struct Process {
     /// Unique among all processes of the pool.
     pub(super) incarnation: u64,
+    pub(super) slot: u32,
     pub(super) worker: Arc<str>,
     pub(super) state: State,
     pub(super) link: ParentEnd,
@@ -102,6 +96,8 @@ pub(super) struct Process {
     pub(super) jobs_done: u64,
     pub(super) oom_kills_before: Option<OomKills>,
     pub(super) fate: Option<Fate>,
+    /// It has ended, and its template is asked how.
+    pub(super) is_gone: bool,
     /// The preload job that it runs before it is ready.
     pub(super) preloading: Option<u32>,
     /// What the worker said when it refused to start.
@@ -110,8 +106,12 @@ pub(super) struct Process {
     pub(super) last_used: u64,
     /// It can answer, but no more than the jobs that it has claimed: it is to be told to stop.
     pub(super) spent: bool,
-    /// Threads that look for its responses by themselves just now: no doorbell is needed.
-    pub(super) lookers: u32,
+    /// The roster names it as idle.
+    pub(super) is_listed: bool,
+    /// A thread looks for its responses by itself just now.
+    pub(super) is_attended: bool,
+    /// The requests before this number have jobs of whose end somebody wants to know at once; not all of them.
+    pub(super) watched_until: u32,
 }
 
 impl Process {
@@ -124,9 +124,20 @@ impl Process {
         matches!(self.state, State::Ready { .. }) && self.fate.is_none()
     }
 
+    /// Whether a process that is gone is to be replaced before it is known how it ended: no other reason than its end will be found.
+    pub(super) fn is_missed(&self) -> bool {
+        let had_a_job = self.jobs_done > 0 || self.link.in_flight() > self.link.unclaimed();
+        self.is_gone && had_a_job && self.is_promising()
+    }
+
     /// Kills it and all that it started. Its end is seen and dealt with like any other.
     pub(super) fn kill(&mut self, fate: Fate) {
-        self.fate.get_or_insert(fate);
+        match self.fate {
+            // What was to be believed until now is so no more.
+            Some(Fate::Unready(_)) if matches!(fate, Fate::Damaged(_)) => self.fate = Some(fate),
+            Some(_) => {}
+            None => self.fate = Some(fate),
+        }
         match &self.child {
             Some(child) => child.kill_group(),
             None => self.origin.give_up(self.incarnation),
@@ -162,19 +173,13 @@ impl Process {
         }
     }
 
-    /// Asks for the doorbell, unless somebody looks anyway; the last looker asks when it leaves.
-    pub(super) fn arm(&self) {
-        if self.lookers == 0 {
-            self.link.arm();
-        }
-    }
-
     /// Takes in all responses. A process that breaks the protocol is killed.
-    pub(super) fn drain(&mut self, outcomes: &mut Vec<Outcome>, mean: &mut Option<u64>) {
+    pub(super) fn drain(&mut self, ended: &mut Ended, mean: &mut Option<u64>) {
+        let mut now = None;
         while !matches!(self.fate, Some(Fate::Damaged(_))) {
             match self.link.next_response() {
                 Ok(None) => return,
-                Err(violation) => self.kill(Fate::Damaged(violation.to_string())),
+                Err(violation) => return self.kill(Fate::Damaged(violation.to_string())),
                 Ok(Some((frame, payload))) => {
                     // A segment that could not be taken over is lost to this link: the worker would name it again.
                     self.spent |= payload.is_err();
@@ -182,20 +187,22 @@ impl Process {
                     let Some(job) = self.in_flight.pop_front() else { return };
                     *mean = Some(average(*mean, frame.ran));
                     self.jobs_done += 1;
-                    let facts = self.facts(Some(Duration::from_nanos(frame.ran)));
+                    let now = *now.get_or_insert_with(Instant::now);
+                    let facts = self.facts(&job.cell, Some(Duration::from_nanos(frame.ran)), now);
                     let raw = self.open(&job, &frame, payload);
-                    outcomes.push(Outcome { cell: job.cell, raw, facts });
+                    ended.end(job.cell, raw, facts);
                 }
             }
         }
     }
 
-    pub(super) fn facts(&self, ran: Option<Duration>) -> Facts {
-        Facts { worker: Some(Arc::clone(&self.worker)), pid: Some(self.pid()), attempt: 1, ran, total: None }
+    /// How `job` has gone that had this process until `now`.
+    pub(super) fn facts(&self, job: &Cell, ran: Option<Duration>, now: Instant) -> Facts {
+        Facts { worker: Some((self.slot, self.pid())), ran, total: Some(now.duration_since(job.submitted)) }
     }
 
-    fn open(&self, job: &InFlight, frame: &Frame, payload: io::Result<Vec<u8>>) -> Raw {
-        let data = |reason: String| Box::new(DataError { job: job.cell.id, target: job.cell.target, reason, in_worker: true });
+    fn open(&self, job: &InFlight, frame: &Frame, payload: io::Result<Bytes>) -> Raw {
+        let data = |reason: String| Box::new(DataError { job: job.cell.id(), target: job.cell.target, reason, in_worker: true });
         let payload = match payload {
             Ok(payload) => payload,
             Err(error) => {
@@ -218,7 +225,7 @@ impl Process {
                     worker: self.worker.to_string(),
                     pid: self.pid(),
                     target: job.cell.target,
-                    job: job.cell.id,
+                    job: job.cell.id(),
                     attempt: 1,
                 }))
             }

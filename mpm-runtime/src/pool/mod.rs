@@ -3,6 +3,7 @@
 //! In come jobs, out come handles that give each job's one outcome. `core.rs` holds the state behind one lock;
 //! `supervisor.rs` is the one thread that starts, buries and ends members; `policy.rs` decides and does nothing.
 
+mod attend;
 mod builder;
 mod cell;
 mod completed;
@@ -10,6 +11,7 @@ mod core;
 mod deadlines;
 mod death;
 mod dispatch;
+mod ended;
 mod ending;
 mod face;
 mod handle;
@@ -18,11 +20,15 @@ mod member;
 mod policy;
 mod preload;
 mod queue;
+mod roster;
 mod shared;
+mod spare;
 mod starts;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod waiting;
+mod watcher;
 
 pub use builder::Builder;
 pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout};

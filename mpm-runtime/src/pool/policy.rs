@@ -49,18 +49,28 @@ pub(super) fn after_failed_start(kind: FailedStart, count: u32, promising: usize
 /// of a job's time: what waits at one member cannot start at another without being taken back first.
 pub(super) fn look_ahead(average: Option<u64>) -> u32 {
     match average {
-        None => 1,
-        Some(0..20_000) => 48,
-        Some(20_000..200_000) => 8,
-        Some(200_000..2_000_000) => 2,
-        Some(_) => 1,
+        None | Some(2_000_000..) => 1,
+        // About a fifth of a millisecond's work.
+        Some(average) => u32::try_from(2 + 200_000 / average.max(1)).unwrap_or(u32::MAX).min(512),
     }
+}
+
+/// How long a job is short, in nanoseconds: about as long as a sleep and a wake-up.
+const SHORT: u64 = 20_000;
+
+/// How many responses after the next one may come before somebody has to look, of a worker with so many jobs in flight: none
+/// where jobs are not short, or somebody waits for one of these; half of them where more jobs wait for room; else all.
+pub(super) fn due(average: Option<u64>, is_watched: bool, is_waited_for: bool, in_flight: u32) -> u32 {
+    if is_watched || average.is_none_or(|average| average >= SHORT) {
+        return 0;
+    }
+    if is_waited_for { in_flight / 2 } else { in_flight.saturating_sub(1) }
 }
 
 /// Whether a thread that waits for a job shall look for the response by itself for a moment before it sleeps: only where
 /// jobs are about as short as a sleep and a wake-up, and where that takes no CPU from a worker.
 pub(super) fn worth_a_spin(average: Option<u64>, busy: usize, cpus: usize) -> bool {
-    average.is_some_and(|average| average < 20_000) && busy < cpus
+    average.is_some_and(|average| average < SHORT) && busy < cpus
 }
 
 /// A moving average over about the last eight values.
@@ -97,9 +107,24 @@ mod tests {
 
     #[test]
     fn short_jobs_are_looked_ahead_far_and_long_ones_not() {
-        let table = [(None, 1), (Some(0), 48), (Some(19_999), 48), (Some(20_000), 8), (Some(1_999_999), 2), (Some(u64::MAX), 1)];
+        let table = [(None, 1), (Some(0), 512), (Some(400), 502), (Some(20_000), 12), (Some(1_999_999), 2), (Some(u64::MAX), 1)];
         for (average, expected) in table {
             assert_eq!(look_ahead(average), expected, "{average:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_is_due_at_once_or_when_short_jobs_run_out() {
+        let table = [
+            (None, false, false, 8, 0),
+            (Some(100), false, false, 8, 7),
+            (Some(100), false, true, 8, 4),
+            (Some(100), true, true, 8, 0),
+            (Some(20_000), false, true, 8, 0),
+            (Some(100), false, false, 1, 0),
+        ];
+        for (average, is_watched, is_waited_for, in_flight, expected) in table {
+            assert_eq!(due(average, is_watched, is_waited_for, in_flight), expected, "{average:?} {is_watched} {is_waited_for}");
         }
     }
 

@@ -67,6 +67,6 @@ impl Preload {
 
 fn check<F: Target<Output: Preloaded>>(result: Vec<u8>) -> std::result::Result<(), String> {
     // Only a failure comes to code of the user's: it decodes the error and prints it. That may panic.
-    catch_unwind(AssertUnwindSafe(|| F::decode_output(result).map_err(|e| e.to_string())?.succeeded()))
+    catch_unwind(AssertUnwindSafe(|| F::decode_output(result.into()).map_err(|e| e.to_string())?.succeeded()))
         .unwrap_or_else(|payload| Err(format!("printing its error panicked: {}", panic_message(&*payload))))
 }

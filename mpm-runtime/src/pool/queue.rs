@@ -2,22 +2,19 @@
 
 use std::sync::Arc;
 
-use super::cell::{Cell, Facts, IN_QUEUE, Raw};
+use super::cell::{Cell, Facts, Place, Raw};
 use super::core::Core;
-use super::member::{Outcome, Waiting};
+use super::member::Waiting;
 use crate::error::{Cancelled, JobError};
-
-/// The place of a job that has its outcome: no one has it any more.
-pub(super) const DEAD: u32 = IN_QUEUE - 1;
+use crate::link::Bytes;
 
 impl Core {
     /// Puts a new job at the end of the queue.
-    pub(super) fn enqueue(&mut self, target: u32, name: &'static str, payload: Vec<u8>) -> Arc<Cell> {
+    pub(super) fn enqueue(&mut self, cell: Arc<Cell>, target: u32, payload: Bytes) {
         self.last_job += 1;
-        let cell = Arc::new(Cell::new(self.last_job, name));
-        self.queue.push_back(Waiting { cell: Arc::clone(&cell), target, payload });
+        cell.set_id(self.last_job);
+        self.queue.push_back(Waiting { cell, target, payload });
         self.waiting += 1;
-        cell
     }
 
     /// Puts jobs that a member gave back unstarted at the front of the queue again, oldest first. In a pool that has failed
@@ -29,22 +26,22 @@ impl Core {
         }
         self.waiting += jobs.len();
         for job in jobs.into_iter().rev() {
-            job.cell.set_place(IN_QUEUE);
+            job.cell.set_place(Place::Queue);
             self.queue.push_front(job);
         }
     }
 
     /// Ends a waiting job without running it.
     pub(super) fn give_up(&mut self, cell: Arc<Cell>, error: JobError) {
-        let facts = Facts { attempt: 1, ..Facts::default() };
-        cell.set_place(DEAD);
-        self.outcomes.push(Outcome { cell, raw: Raw::Failed(error), facts });
+        cell.set_place(Place::Dead);
+        let facts = Facts { total: Some(cell.submitted.elapsed()), ..Facts::default() };
+        self.jobs_ended.end(cell, Raw::Failed(error), facts);
     }
 
     /// Takes a job back if no worker has claimed it.
     pub(super) fn cancel(&mut self, cell: &Arc<Cell>) -> bool {
         let error = cancelled(cell, "JobHandle::cancel took it back before it had started");
-        if cell.place() == IN_QUEUE {
+        if cell.place() == Place::Queue {
             self.waiting -= 1;
             self.freed = true;
             self.drop_from_queue(cell);
@@ -65,32 +62,40 @@ impl Core {
     /// Lets go of what the queue keeps of `cell`: its payload now, the entry when it is met.
     fn drop_from_queue(&mut self, cell: &Arc<Cell>) {
         // Ids in the queue ascend, but for jobs that came back: try the ordered place first.
-        let guess = self.queue.partition_point(|job| job.cell.id < cell.id);
+        let guess = self.queue.partition_point(|job| job.cell.id() < cell.id());
         let here = |job: &Waiting| Arc::ptr_eq(&job.cell, cell);
         let index = if self.queue.get(guess).is_some_and(here) { Some(guess) } else { self.queue.iter().position(here) };
         if let Some(job) = index.and_then(|index| self.queue.get_mut(index)) {
-            job.payload = Vec::new();
+            job.payload = Bytes::default();
         }
     }
 
     /// Removes entries of cancelled jobs once they are most of the queue, so that it stays in proportion to what waits.
     fn forget_dead(&mut self) {
         if self.queue.len() > 2 * self.waiting + 64 {
-            self.queue.retain(|job| job.cell.place() != DEAD);
+            self.queue.retain(|job| job.cell.place() != Place::Dead);
         }
     }
 
     /// Takes `cell` and the jobs behind it back from the member that has it, as far as they are not claimed.
     fn take_back_from(&mut self, cell: &Arc<Cell>) -> Option<Vec<Waiting>> {
-        let process = self.members.get_mut(usize::try_from(cell.place()).ok()?)?.process.as_mut()?;
-        let position = process.in_flight.iter().position(|job| Arc::ptr_eq(&job.cell, cell))?;
-        Some(process.take_back(u32::try_from(position).ok()?))
+        let Place::Member(slot, number) = cell.place() else { return None };
+        let slot = usize::try_from(slot).ok()?;
+        let process = self.members.get_mut(slot)?.process.as_mut()?;
+        let before = process.in_flight.len();
+        let position = number.wrapping_sub(process.link.oldest());
+        // A job that has ended has the place where it was last, which others may have now.
+        process.in_flight.get(usize::try_from(position).ok()?).filter(|job| Arc::ptr_eq(&job.cell, cell))?;
+        let taken = process.take_back(position);
+        self.note_change(slot, before);
+        Some(taken)
     }
 
     /// Cancels everything that no worker has claimed.
     pub(super) fn cancel_unstarted(&mut self, reason: &'static str) {
         let back: Vec<_> = self.processes_mut().flat_map(|p| p.take_back(0)).collect();
         self.requeue(back);
+        self.survey();
         self.empty_queue(|cell| cancelled(cell, reason));
     }
 
@@ -104,7 +109,7 @@ impl Core {
         self.freed = true;
         self.waiting = 0;
         for job in std::mem::take(&mut self.queue) {
-            if job.cell.place() != DEAD {
+            if job.cell.place() != Place::Dead {
                 let error = error(&job.cell);
                 self.give_up(job.cell, error);
             }
@@ -113,5 +118,5 @@ impl Core {
 }
 
 fn cancelled(cell: &Cell, reason: &'static str) -> JobError {
-    JobError::Cancelled(Cancelled { job: cell.id, target: cell.target, reason })
+    JobError::Cancelled(Cancelled { job: cell.id(), target: cell.target, reason })
 }

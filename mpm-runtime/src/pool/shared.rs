@@ -5,18 +5,17 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::cell::{Cell, Raw};
+use smallvec::SmallVec;
+
+use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
-use super::member::Outcome;
+use super::spare::Held;
 use crate::error::{JobError, Refusal};
-use crate::link::sync::spin_loop;
+use crate::link::Bytes;
+use crate::link::sync::AtomicBool;
 use crate::registry::Registry;
 use crate::start::{Plan, StartMethod, Started};
-use crate::sys::{Doorbell, Exit, usable_cpus};
-
-/// How long a waiting thread looks for a response before it sleeps: about what a sleep and a wake-up cost.
-const SPIN: Duration = Duration::from_micros(20);
-const SPINS_BETWEEN_LOOKS: u32 = 4;
+use crate::sys::{Doorbell, Exit, Original, usable_cpus};
 
 /// The settings of a pool, checked.
 #[derive(Clone, Debug)]
@@ -44,7 +43,8 @@ impl Default for Settings {
 /// What has to be told when the lock is gone.
 #[derive(Debug)]
 pub(super) struct Changes {
-    outcomes: Vec<Outcome>,
+    told: SmallVec<[Tell; 1]>,
+    tasks: Vec<Tell>,
     /// Somebody waits for room, and there is some.
     room: bool,
     ended: bool,
@@ -53,15 +53,15 @@ pub(super) struct Changes {
 
 impl Changes {
     fn of(core: &mut Core) -> Self {
-        let outcomes = std::mem::take(&mut core.outcomes);
+        let (told, any_ended) = core.jobs_ended.take();
         let (freed, wake, ended) = (std::mem::take(&mut core.freed), std::mem::take(&mut core.wake), core.ended);
         // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
-        let wake_supervisor = wake || (core.ending.is_some() && !ended && (freed || !outcomes.is_empty()));
-        Self { outcomes, room: freed && core.blocked > 0, ended, wake_supervisor }
+        let wake_supervisor = wake || core.jobs_ended.has_tasks() || (core.ending.is_some() && !ended && (freed || any_ended));
+        Self { told, tasks: Vec::new(), room: freed && core.blocked > 0, ended, wake_supervisor }
     }
 
     pub(super) fn is_nothing(&self) -> bool {
-        self.outcomes.is_empty() && !self.room && !self.ended && !self.wake_supervisor
+        self.told.is_empty() && self.tasks.is_empty() && !self.room && !self.ended && !self.wake_supervisor
     }
 }
 
@@ -80,33 +80,46 @@ pub(super) struct Shared {
     pub(super) plan: Arc<Plan>,
     pub(super) registry: &'static Registry,
     pub(super) doorbell: Doorbell,
-    core: Mutex<Core>,
+    pub(super) core: Mutex<Core>,
     /// The queue has room, or never will have.
     room: Condvar,
     /// The pool has ended.
     ended: Condvar,
     inbox: Mutex<VecDeque<News>>,
-    cpus: usize,
+    pub(super) cpus: usize,
     /// The process that made the pool. In a copy of it by `fork` the supervisor is not there, and the shared memory still
     /// is: nothing may be done there.
-    pid: u32,
+    original: Arc<Original>,
+    /// The system cannot wait for a link and a cell at once: threads leave it to the supervisor to look.
+    pub(super) is_indirect: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
         let core = Mutex::new(Core::new(&settings));
         let doorbell = Doorbell::new()?;
-        let pid = std::process::id();
+        let original = Original::this_process();
         let (room, ended, inbox, cpus) = (Condvar::new(), Condvar::new(), Mutex::default(), usable_cpus());
-        Ok(Self { settings, plan, registry, doorbell, core, room, ended, inbox, cpus, pid })
+        Ok(Self {
+            settings,
+            plan,
+            registry,
+            doorbell,
+            core,
+            room,
+            ended,
+            inbox,
+            cpus,
+            original,
+            is_indirect: AtomicBool::new(false),
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `change` under the lock; afterwards, without it, finishes the jobs whose outcomes came of it and wakes those
-    /// who wait for room.
+    /// Runs `change` under the lock; afterwards, without it, tells those who wait for jobs that have ended or for room.
     pub(super) fn with_core<T>(&self, change: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = self.lock();
         let result = change(&mut core);
@@ -118,10 +131,11 @@ impl Shared {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Core) -> T) -> (T, Changes) {
         let mut core = self.lock();
         let result = change(&mut core);
-        (result, Changes::of(&mut core))
+        let tasks = core.jobs_ended.take_tasks();
+        (result, Changes { tasks, ..Changes::of(&mut core) })
     }
 
-    fn unlock(&self, mut core: MutexGuard<'_, Core>) {
+    pub(super) fn unlock(&self, mut core: MutexGuard<'_, Core>) {
         let changes = Changes::of(&mut core);
         drop(core);
         self.tell(changes);
@@ -129,7 +143,7 @@ impl Shared {
 
     /// Tells everybody of what has changed. Runs code of the user's: the wakers of tasks.
     pub(super) fn tell(&self, changes: Changes) {
-        let Changes { outcomes, room, ended, wake_supervisor } = changes;
+        let Changes { told, tasks, room, ended, wake_supervisor } = changes;
         if wake_supervisor {
             self.doorbell.ring();
         }
@@ -139,14 +153,15 @@ impl Shared {
         if ended {
             self.ended.notify_all();
         }
-        for outcome in outcomes {
-            outcome.cell.finish(outcome.raw, outcome.facts);
+        if !told.is_empty() {
+            told.into_iter().for_each(Tell::tell);
         }
+        tasks.into_iter().for_each(Tell::tell);
     }
 
     /// Whether this is a copy, made by `fork`, of the process that made the pool.
     pub(super) fn is_copy(&self) -> bool {
-        std::process::id() != self.pid
+        self.original.is_elsewhere()
     }
 
     /// Refuses everything in such a copy, before the lock, which the supervisor may have held at the fork.
@@ -178,8 +193,8 @@ impl Shared {
         Self::refusal(&core).or_else(|| full.then_some(Refusal::Full(self.settings.queue))).map_or(Ok(()), Err)
     }
 
-    /// Puts a job into the queue and hands out what can be handed out. With `block`, waits for room.
-    pub(super) fn submit(&self, target: u32, name: &'static str, payload: Vec<u8>, block: bool) -> Result<Arc<Cell>, Refusal> {
+    /// Puts a job into the queue, for the caller to hand out. With `block`, waits for room.
+    pub(super) fn enter(&self, cell: &Held, target: u32, payload: Bytes, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {
@@ -195,10 +210,17 @@ impl Shared {
             core = self.room.wait(core).unwrap_or_else(PoisonError::into_inner);
             core.blocked -= 1;
         }
-        let cell = core.enqueue(target, name, payload);
+        core.enqueue(Arc::clone(cell), target, payload);
+        Ok(core)
+    }
+
+    /// Puts a job into the queue and hands out what can be handed out.
+    pub(super) fn submit(&self, cell: &Held, target: u32, payload: Bytes, block: bool) -> Result<(), Refusal> {
+        let mut core = self.enter(cell, target, payload, block)?;
+        core.look_now_and_then();
         core.dispatch();
         self.unlock(core);
-        Ok(cell)
+        Ok(())
     }
 
     pub(super) fn method(&self) -> StartMethod {
@@ -222,32 +244,6 @@ impl Shared {
             core.dispatch();
             cancelled
         })
-    }
-
-    /// Waits for the end of a job. A short job's response is taken in by the waiting thread itself, without a detour
-    /// through the supervisor.
-    pub(super) fn wait(&self, cell: &Cell, until: Option<Instant>) -> Option<Result<Raw, JobError>> {
-        if let Some(error) = self.lost() {
-            return Some(Err(error));
-        }
-        if let Some(outcome) = cell.take() {
-            return Some(outcome);
-        }
-        if let Some(slot) = self.with_core(|core| core.begin_to_look(cell, self.cpus)) {
-            let start = Instant::now();
-            while !cell.is_finished() && start.elapsed() < SPIN {
-                for _ in 0..SPINS_BETWEEN_LOOKS {
-                    spin_loop();
-                }
-                // Somebody else who has the lock takes the response in as well.
-                if let Ok(mut core) = self.core.try_lock() {
-                    core.look(slot);
-                    self.unlock(core);
-                }
-            }
-            self.with_core(|core| core.end_looking(slot));
-        }
-        cell.wait(until)
     }
 
     /// The starting thread's way to tell the supervisor.

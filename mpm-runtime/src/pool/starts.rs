@@ -115,7 +115,7 @@ impl Supervisor {
         let settings = &self.shared.settings;
         let Some(member) = core.members.get_mut(slot) else { return Ok(()) };
         member.not_before = None;
-        let worker: Arc<str> = format!("{}-{}", settings.name, member.slot).into();
+        let worker: Arc<str> = self.shared.worker_name(member.slot).into();
         let offer = Offer {
             worker: &worker,
             plan: &self.shared.plan,
@@ -124,7 +124,9 @@ impl Supervisor {
             doorbell: &self.shared.doorbell,
             registry: self.shared.registry,
         };
-        let oom_kills_before = oom_kills();
+        // A kill that may have been the end of the one before is not explained yet.
+        let gone = member.process.as_ref().filter(|process| process.is_gone);
+        let oom_kills_before = gone.map_or_else(oom_kills, |gone| gone.oom_kills_before);
         let failed = |what: String| move |e: io::Error| Error::new(Kind::System, what).because(e);
         let (link, capture, launch) =
             prepare(&offer).map_err(|e| Error::new(Kind::System, format!("start worker {worker}")).because(e))?;
@@ -134,6 +136,7 @@ impl Supervisor {
         self.origin.start(launch, incarnation, settings.start_timeout, then).map_err(failed(format!("start worker {worker}")))?;
         let process = Process {
             incarnation,
+            slot: member.slot,
             worker,
             state: State::Starting { deadline: None },
             link,
@@ -144,11 +147,14 @@ impl Supervisor {
             jobs_done: 0,
             oom_kills_before,
             fate: None,
+            is_gone: false,
             refused: None,
             preloading: None,
             last_used: 0,
             spent: false,
-            lookers: 0,
+            is_listed: false,
+            is_attended: false,
+            watched_until: 0,
         };
         if member.process.is_none() {
             member.process = Some(process);

@@ -108,7 +108,6 @@ impl Supervisor {
         if ready.iter().any(|key| key == DOORBELL) {
             self.shared.doorbell.clear();
         }
-        core.disarm();
         core.drain();
         while let Some(news) = self.shared.next_news() {
             match news {
@@ -129,6 +128,7 @@ impl Supervisor {
         if let Some(ending) = core.ending {
             ending::proceed(core, ending, now, self.shared.settings.grace);
         }
+        core.survey();
         core.dispatch();
         self.fill_slots(core, now);
         core.wake = false;
@@ -193,20 +193,21 @@ impl Supervisor {
             start::Ending::Asked => {
                 // Its template tells how it ended; until then there is nothing more to be seen of it.
                 self.poller.forget(child);
+                process.is_gone = true;
                 return;
             }
         };
         if matches!(process.state, State::Starting { .. }) && process.refused.is_none() {
             self.hear(core, incarnation);
         }
-        let (mut outcomes, mut mean) = (std::mem::take(&mut core.outcomes), core.mean);
+        let (mut ended, mut mean) = (std::mem::take(&mut core.jobs_ended), core.mean);
         let Some(process) = core.find_mut(incarnation) else { return };
         // What it sent before its death counts: a result that is there wins over the death.
-        process.drain(&mut outcomes, &mut mean);
+        process.drain(&mut ended, &mut mean);
         let stderr = process.capture.finish();
-        let before = outcomes.len();
-        let payloads = process.dies(exit, &stderr, &mut outcomes);
-        let killed_jobs = outcomes.len() > before;
+        let before = ended.count();
+        let payloads = process.dies(exit, &stderr, &mut ended);
+        let killed_jobs = ended.count() > before;
         let unstarted = process.reunite(payloads);
         let useful = killed_jobs || process.jobs_done > 0;
         let expected = matches!(process.fate, Some(Fate::Ended(_))) || matches!(process.state, State::Stopping { .. });
@@ -223,7 +224,7 @@ impl Supervisor {
             // A process that the user forked may hold the same description: closing it would not end its events.
             self.poller.forget(child);
         }
-        (core.outcomes, core.mean) = (outcomes, mean);
+        (core.jobs_ended, core.mean) = (ended, mean);
         core.requeue(unstarted);
         let slot = self.vacate(core, incarnation);
         if let Some(slot) = slot.filter(|_| !useful && !expected) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::builder::ProcessBuilder;
 use super::running::Running;
-use crate::codec::{CodecError, decode_caught};
+use crate::codec::{Decode, decode_caught};
 use crate::error::{Error, HowItEnded, Kind, Result};
 use crate::registry::{Job, Target};
 use crate::start::{StartMethod, kill_minded};
@@ -71,7 +71,7 @@ use crate::sys::{SIGINT, SIGTERM, is_gone};
 #[must_use = "without its handle the process goes on, and its value is lost"]
 pub struct Process<R> {
     running: Arc<Running>,
-    decode: fn(Vec<u8>) -> Result<R, CodecError>,
+    decode: Decode<R>,
     takes_value: bool,
     value: PhantomData<fn() -> R>,
 }
@@ -88,7 +88,7 @@ impl Process<()> {
 }
 
 impl<R> Process<R> {
-    pub(super) fn new(running: Arc<Running>, decode: fn(Vec<u8>) -> Result<R, CodecError>) -> Self {
+    pub(super) fn new(running: Arc<Running>, decode: Decode<R>) -> Self {
         Self { running, decode, takes_value: true, value: PhantomData }
     }
 
@@ -154,7 +154,7 @@ impl<R> Process<R> {
     pub fn wait(self) -> Result<R> {
         self.join()?;
         let bytes = self.running.outcome(self.takes_value)?;
-        decode_caught(self.decode, bytes).map_err(|reason| self.running.bad_data(reason, false).into())
+        decode_caught(self.decode, bytes.into()).map_err(|reason| self.running.bad_data(reason, false).into())
     }
 
     /// Asks it to end, by SIGTERM. Its job may catch that. Nothing happens to one that has ended.

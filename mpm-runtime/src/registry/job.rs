@@ -50,13 +50,21 @@ impl<'a, F: Target> Job<'a, F> {
 }
 
 impl<F: Target> Job<'_, F> {
-    /// As [`encode`](Self::encode). A `Serialize` of the user's that panics becomes an error like one that refuses.
-    pub(crate) fn encode_caught(&self) -> Result<Vec<u8>, String> {
-        match catch_unwind(AssertUnwindSafe(|| self.encode())) {
-            Ok(Ok(bytes)) => Ok(bytes),
+    /// As [`encode_to`](Self::encode_to). A `Serialize` of the user's that panics becomes an error like one that refuses.
+    pub(crate) fn encode_caught_to(&self, to: &mut Vec<u8>) -> Result<(), String> {
+        match catch_unwind(AssertUnwindSafe(|| self.encode_to(to))) {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(payload) => Err(format!("encoding the arguments panicked: {}", panic_message(&*payload))),
         }
+    }
+}
+
+impl<F: Target> Job<'_, F> {
+    /// As [`encode_caught_to`](Self::encode_caught_to), into memory of its own.
+    pub(crate) fn encode_caught(&self) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        self.encode_caught_to(&mut bytes).map(|()| bytes)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The trait behind the types that `#[worker]` makes.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use crate::codec::CodecError;
@@ -44,12 +45,12 @@ pub trait Target: Sized + 'static {
     /// An argument whose `Serialize` refuses it.
     fn encode(args: &Self::Args<'_>, to: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// Decodes what a worker sent. It takes the bytes because for results that are bytes they are the result.
+    /// Decodes what a worker sent. For results that are bytes, those that are given away become the result.
     ///
     /// # Errors
     ///
     /// Bytes that are not a value of this type.
-    fn decode_output(bytes: Vec<u8>) -> Result<Self::Output, CodecError>;
+    fn decode_output(bytes: Cow<'_, [u8]>) -> Result<Self::Output, CodecError>;
 
     /// Where this program remembers the target's place in the registry.
     #[doc(hidden)]

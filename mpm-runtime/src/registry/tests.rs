@@ -1,5 +1,7 @@
 //! Tests of the registry, on tables of its own and on the table of this test program.
 
+use std::borrow::Cow;
+
 use super::{DuplicateTarget, Job, Registration, Registry, Target, UnknownTarget};
 use crate::codec::CodecError;
 
@@ -84,7 +86,7 @@ impl Target for Forgotten {
         Ok(())
     }
 
-    fn decode_output(_bytes: Vec<u8>) -> Result<(), CodecError> {
+    fn decode_output(_bytes: Cow<'_, [u8]>) -> Result<(), CodecError> {
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! done already.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 
 use super::current::{Current, ParentProcess, become_current};
@@ -13,18 +13,20 @@ use super::method::inherit_start_method;
 use super::parcel::Parcel;
 use super::plan::PreloadJob;
 use super::recipe::{Role, Token, installed};
+use super::refusal::Refusal;
 use super::single::Single;
 use crate::codec::{NoValue, Panic};
 use crate::error::{Phase, WorkerExit};
 use crate::link::WorkerEnd;
 use crate::registry::{Registration, Registry};
 use crate::sys::{
-    Armed, Pidfd, Socket, Title, adopt_stdout, adopt_streams, arm_lifeline, arm_parent_death_signal, executable_identity, exit_now,
-    fault_point, fill_standard_streams, finish, heed_interrupt, ignore_interrupt, rename, say, socket_from_raw, unblock_signals,
+    Armed, LifelineEnd, Pidfd, Socket, Title, adopt_stdout, adopt_streams, arm_lifeline, arm_parent_death_signal,
+    executable_identity, exit_now, fault_point, fill_standard_streams, finish, heed_interrupt, ignore_interrupt, rename, say,
+    socket_from_raw, unblock_signals,
 };
 
 /// Bytes of a refusal or a result, which has to fit into one message.
-const LONGEST_TEXT: usize = 16 * 1024;
+pub(super) const LONGEST_TEXT: usize = 16 * 1024;
 
 /// Runs one job.
 pub(super) type RunOne = fn(&Registration, &[u8], &dyn Fn(Phase)) -> Result<Vec<u8>, NoValue>;
@@ -32,6 +34,8 @@ pub(super) type RunOne = fn(&Registration, &[u8], &dyn Fn(Phase)) -> Result<Vec<
 /// What a child does, handed in from above: this room names neither the worker's loop nor how a job is run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Duties {
+    /// What a worker does before it serves, or for it the template of which it is a copy.
+    pub(crate) prepare: fn(),
     pub(crate) serve: fn(Setup) -> WorkerExit,
     /// Runs one job: its encoded result, or why there is none. It tells the phases from `Running` on.
     pub(crate) run_one: RunOne,
@@ -54,23 +58,23 @@ pub(crate) struct Setup {
 pub(super) enum Born {
     /// The parent itself.
     OfParent,
-    /// A template, which kills its workers when the parent is gone. Here the worker's name goes in listings.
-    OfTemplate(Option<Title>),
+    /// A template, which kills its workers when the parent is gone.
+    OfTemplate {
+        /// To be armed.
+        lifeline: io::Result<OwnedFd>,
+        parent: Pidfd,
+        /// Where its name goes in listings.
+        title: Option<Title>,
+    },
     /// The parent itself, as its copy.
     AsCopy,
 }
 
 /// What a process has to do, and what with.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process, which is taken apart at once")]
 enum Task {
     Serve(Setup),
     Single(Single),
-}
-
-/// Why a process does not become what it was started for.
-pub(super) struct Refusal {
-    exit: WorkerExit,
-    reply: Option<Reply>,
-    reason: String,
 }
 
 /// Turns this process into what `token` says, and ends with it.
@@ -94,7 +98,7 @@ pub(crate) fn begin(token: Token) -> ! {
 pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     fault_point("started");
     let duties = installed().map(|installed| installed.duties).map_err(|e| Refusal::handshake(e.to_string()));
-    let begun = duties.and_then(|duties| Ok((duties, set_up(&socket, nonce, &born)?)));
+    let begun = duties.and_then(|duties| Ok((duties, set_up(&socket, nonce, born)?)));
     if let Err(refusal) = &begun {
         refusal.tell(&socket);
     }
@@ -117,21 +121,26 @@ fn be_template(socket: Socket, nonce: u64) -> ! {
     }
 }
 
-fn set_up(socket: &Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
-    let (hello, fds) = Hello::receive(socket).map_err(Refusal::no_handshake)?;
-    let HelloFds { lifeline, parent, link, streams, mut beside } = fds;
-    let second_tie = match born {
-        Born::OfParent | Born::AsCopy => arm_parent_death_signal(hello.parent),
+fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
+    let is_exec = matches!(born, Born::OfParent);
+    let is_prepared = matches!(born, Born::OfTemplate { .. });
+    let (hello, fds) = Hello::receive(socket, !is_prepared).map_err(Refusal::no_handshake)?;
+    let HelloFds { ties, link, streams, mut beside } = fds;
+    let (lifeline, parent, title, second_tie) = match (born, ties) {
         // Its parent by number is the template, whose end shall not be its own, and which may not live as long as it does.
-        Born::OfTemplate(_) => false,
+        (Born::OfTemplate { lifeline, parent, title }, _) => (lifeline, parent, title, false),
+        (_, ties) => {
+            let (lifeline, parent) = take_ties(ties)?;
+            (lifeline.open(), parent, None, arm_parent_death_signal(hello.parent))
+        }
     };
     tie(lifeline, second_tie)?.into_iter().for_each(Armed::for_good);
     fault_point("greeted");
     rename(&hello.name);
-    if let Born::OfTemplate(Some(title)) = born {
+    if let Some(title) = title {
         title.write(&hello.name);
     }
-    let checked = check(&hello, nonce, born).and_then(|registry| {
+    let checked = check(&hello, nonce, is_exec).and_then(|registry| {
         let jobs = preload_jobs(hello.preload, &mut beside)?;
         if !jobs.is_empty() {
             run_preload(socket, registry, jobs)?;
@@ -142,6 +151,9 @@ fn set_up(socket: &Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
         }
         match (hello.duty, link) {
             (Duty::Serve { max_jobs }, Some([requests, responses, doorbell])) => {
+                if !is_prepared {
+                    (installed().map_err(|e| e.to_string())?.duties.prepare)();
+                }
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
                 let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
                 Ok(Task::Serve(Setup { link, registry, worker: hello.name.clone(), max_jobs }))
@@ -163,7 +175,7 @@ fn set_up(socket: &Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
         name: hello.name,
         daemon: hello.daemon,
         method: hello.method,
-        parent: ParentProcess::new(hello.parent_name, hello.parent, Pidfd::from(parent)),
+        parent: ParentProcess::new(hello.parent_name, hello.parent, parent),
     });
     send(socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
     fault_point("ready");
@@ -175,20 +187,26 @@ fn set_up(socket: &Socket, nonce: u64, born: &Born) -> Result<Task, Refusal> {
 }
 
 fn set_up_template(socket: &Socket, nonce: u64) -> Result<Inheritance, Refusal> {
-    let (hello, HelloFds { lifeline, parent, mut beside, .. }) = Hello::receive(socket).map_err(Refusal::no_handshake)?;
+    let (hello, HelloFds { ties, mut beside, .. }) = Hello::receive(socket, true).map_err(Refusal::no_handshake)?;
+    let (lifeline, parent) = take_ties(ties)?;
     // Only while user code runs here; later it is for this process to end its workers before itself.
-    let tied = tie(lifeline, false)?;
-    let registry = check(&hello, nonce, &Born::OfParent).map_err(Refusal::handshake)?;
+    let tied = tie(lifeline.open(), false)?;
+    let registry = check(&hello, nonce, true).map_err(Refusal::handshake)?;
     let jobs = preload_jobs(hello.preload, &mut beside).map_err(Refusal::handshake)?;
-    let inheritance = Inheritance::prepare(socket, registry, jobs, Pidfd::from(parent))?;
+    let inheritance = Inheritance::prepare(socket, registry, jobs, (lifeline, parent))?;
     drop(tied);
     send(socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
     Ok(inheritance)
 }
 
+fn take_ties(ties: Option<[OwnedFd; 2]>) -> Result<(LifelineEnd, Pidfd), Refusal> {
+    let [lifeline, parent] = ties.ok_or_else(|| Refusal::handshake("the hello came without its ties".to_owned()))?;
+    Ok((LifelineEnd::from(lifeline), Pidfd::from(parent)))
+}
+
 /// Ties this process's group to the parent. Without a second tie, an error that leaves it untied is one of the start.
-fn tie(lifeline: OwnedFd, second_tie: bool) -> Result<Option<Armed>, Refusal> {
-    match arm_lifeline(lifeline) {
+fn tie(lifeline: io::Result<OwnedFd>, second_tie: bool) -> Result<Option<Armed>, Refusal> {
+    match lifeline.and_then(arm_lifeline) {
         Ok(armed) => Ok(Some(armed)),
         Err(error) if error.kind() == ErrorKind::BrokenPipe || !second_tie => Err(Refusal::untied(&error)),
         Err(_) => Ok(None),
@@ -196,13 +214,13 @@ fn tie(lifeline: OwnedFd, second_tie: bool) -> Result<Option<Armed>, Refusal> {
 }
 
 /// Whether this process is what the parent expects; enters the directory.
-fn check(hello: &Hello, nonce: u64, born: &Born) -> Result<&'static Registry, String> {
+fn check(hello: &Hello, nonce: u64, is_exec: bool) -> Result<&'static Registry, String> {
     if hello.protocol != PROTOCOL || hello.nonce != nonce {
         return Err("the parent speaks another version of the protocol, or the token is not its own".to_owned());
     }
     let registry = Registry::global().map_err(|e| e.to_string())?;
-    // A copy of a template runs what that runs, which has been looked at.
-    if !matches!(born, Born::OfTemplate(_)) {
+    // A copy runs what its original runs; a template has been looked at.
+    if is_exec {
         let build = executable_identity().map_err(|e| format!("look at /proc/self/exe: {e}"))?;
         if build != hello.build {
             return Err("this is not the executable that the parent runs".to_owned());
@@ -239,53 +257,4 @@ pub(super) fn run_preload(socket: &Socket, registry: &Registry, jobs: Vec<Preloa
         tell(Reply::Preloaded(index, result))?;
     }
     Ok(())
-}
-
-impl Refusal {
-    pub(super) fn handshake(reason: String) -> Self {
-        let mut told = reason.clone();
-        told.truncate(told.floor_char_boundary(LONGEST_TEXT));
-        Self { exit: WorkerExit::HandshakeFailed, reply: Some(Reply::Refused(told)), reason }
-    }
-
-    pub(super) fn threads(reason: String) -> Self {
-        Self { exit: WorkerExit::HandshakeFailed, reply: Some(Reply::HasThreads(reason.clone())), reason }
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
-    fn no_handshake(error: std::io::Error) -> Self {
-        let reason = format!("no handshake from the parent: {error}");
-        match error.kind() {
-            ErrorKind::UnexpectedEof => Self { exit: WorkerExit::ParentGone, reply: None, reason },
-            _ => Self::handshake(reason),
-        }
-    }
-
-    /// The lifeline cannot be armed.
-    pub(super) fn untied(error: &std::io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::BrokenPipe => Self { exit: WorkerExit::ParentGone, reply: None, reason: "the parent is gone".to_owned() },
-            _ => Self::handshake(format!("it cannot be tied to its parent: {error}")),
-        }
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
-    pub(super) fn not_heard(error: std::io::Error) -> Self {
-        Self { exit: WorkerExit::ParentGone, reply: None, reason: format!("the parent does not listen: {error}") }
-    }
-
-    /// Tells the parent, as far as it listens.
-    pub(super) fn tell(&self, socket: &Socket) {
-        if let Some(reply) = &self.reply {
-            drop(send(socket, reply, &[]));
-        }
-    }
-
-    pub(super) fn end(self) -> ! {
-        // With threads, the parent has been told, and goes another way where nobody has chosen this one.
-        if !matches!(self.reply, Some(Reply::HasThreads(_))) {
-            say(&format!("mpm: worker not started: {}", self.reason));
-        }
-        exit_now(self.exit.code())
-    }
 }

@@ -12,8 +12,8 @@ use super::recipe::installed;
 use super::stderr::{Capture, capture_stderr};
 use crate::error::{Error, Kind, Result, WorkerExit};
 use crate::sys::{
-    Alone, Child, Pidfd, Socket, adopt_stderr, alone, arm_lifeline, arm_parent_death_signal, exit_now, flush_output, fork,
-    leave_the_original, rename, say, set_environment,
+    Alone, Child, LifelineEnd, Pidfd, Socket, adopt_stderr, alone, arm_lifeline, arm_parent_death_signal, exit_now, flush_output,
+    fork, leave_the_original, rename, say, set_environment,
 };
 
 fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
@@ -23,21 +23,21 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
 /// What a copy of this process needs of it, in descriptors that it does not give up.
 #[derive(Debug)]
 pub(super) struct Inherited {
-    lifeline: OwnedFd,
+    lifeline: LifelineEnd,
     parent: OwnedFd,
 }
 
 impl Inherited {
     pub(super) fn new() -> Result<Self> {
-        let ties = ties().map_err(system("make the lifeline of a copy"))?;
+        let ties = ties()?;
         let copy = system("copy a descriptor for a copy of this process");
-        let lifeline = ties.lifeline.read_end().try_clone_to_owned().map_err(&copy)?;
+        let lifeline = ties.lifeline.read_end().try_clone_to_owned().map_err(&copy)?.into();
         Ok(Self { lifeline, parent: ties.pidfd.as_fd().try_clone_to_owned().map_err(&copy)? })
     }
 
     /// In the copy: ties it to this process until `run` has returned, which is told if that failed.
-    pub(super) fn tied<T>(self, run: impl FnOnce(Pidfd, Option<io::Error>) -> T) -> T {
-        let (tied, untied) = match arm_lifeline(self.lifeline) {
+    pub(super) fn tied<T>(self, run: impl FnOnce(LifelineEnd, Pidfd, Option<io::Error>) -> T) -> T {
+        let (tied, untied) = match self.lifeline.open().and_then(arm_lifeline) {
             Ok(tied) => (Some(tied), None),
             Err(error) => (None, Some(error)),
         };
@@ -45,7 +45,7 @@ impl Inherited {
         if parent.has_ended() {
             exit_now(WorkerExit::ParentGone.code());
         }
-        let result = run(parent, untied);
+        let result = run(self.lifeline, parent, untied);
         drop(tied);
         result
     }
@@ -99,7 +99,8 @@ pub(crate) fn fork_to_run(name: &str, promised: bool, work: impl FnOnce(&Socket)
     let inherited = Inherited::new()?;
     let original = (current_process().name().to_owned(), std::process::id());
     let child = fork_this_process(promised, stderr, || {
-        inherited.tied(|pidfd, untied| {
+        inherited.tied(|lifeline, pidfd, untied| {
+            drop(lifeline);
             // A closure may close the lifeline.
             let second_tie = arm_parent_death_signal(original.1);
             if let Some(error) = untied.filter(|_| !second_tie) {

@@ -15,22 +15,25 @@ use std::thread;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::child::{Born, Refusal, be_worker, run_preload};
-use super::handshake::{Answer, Order, receive_even_cut, send};
+use super::child::{Born, be_worker, run_preload};
+use super::handshake::{Answer, Order, receive_short, send};
 use super::line::is_hang_up;
 use super::plan::PreloadJob;
 use super::recipe::installed;
+use super::refusal::Refusal;
 use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
-    Alone, Pidfd, Socket, Title, adopt_stderr, alone, end_own_group, exit_now, fault_point, fill_standard_streams, flush_output,
-    fork, has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say, wake_at_parent_death,
-    watch_children,
+    Alone, LifelineEnd, Pidfd, Socket, Title, adopt_stderr, alone, end_own_group, exit_now, fault_point, fill_standard_streams,
+    flush_output, fork, has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say,
+    wake_at_parent_death, watch_children,
 };
 
 /// What a template has when it serves.
 #[derive(Debug)]
 pub(super) struct Inheritance {
+    /// Each worker gets a description of its own.
+    lifeline: LifelineEnd,
     parent: Pidfd,
     title: Option<Title>,
     ignores_children: bool,
@@ -42,7 +45,7 @@ impl Inheritance {
         socket: &Socket,
         registry: &'static Registry,
         jobs: Vec<PreloadJob>,
-        parent: Pidfd,
+        (lifeline, parent): (LifelineEnd, Pidfd),
     ) -> Result<Self, Refusal> {
         let installed = installed().map_err(|e| Refusal::handshake(e.to_string()))?;
         let check_alone = |when: &str, remedy: &str| match alone(installed.recipe.parks_main()) {
@@ -62,10 +65,11 @@ impl Inheritance {
         flush_output();
         reset_signals();
         fill_standard_streams();
-        // What each worker would look up for itself.
+        // What each worker would look up and lay out for itself.
         has_several_cpus();
+        (installed.duties.prepare)();
         wake_at_parent_death();
-        Ok(Self { parent, title: Title::find(), ignores_children: watch_children() })
+        Ok(Self { lifeline, parent, title: Title::find(), ignores_children: watch_children() })
     }
 }
 
@@ -80,26 +84,30 @@ fn preload_on_a_thread(socket: &Socket, registry: &'static Registry, jobs: Vec<P
 pub(super) fn serve_forks(socket: Socket, inheritance: Inheritance) -> ! {
     let mut workers = Vec::new();
     loop {
-        let order = wait_for_order(&socket, &inheritance.parent).and_then(|()| receive_even_cut(&socket, false));
+        let order = wait_for_order(&socket, &inheritance.parent).and_then(|()| receive_short(&socket, false));
         let answered = match order {
             Ok((Order::Fork { nonce }, fds)) => {
                 fault_point("forking");
                 let forked = match fds.map(<[OwnedFd; 2]>::try_from) {
-                    Some(Ok([control, stderr])) => match fork(Alone::promised()) {
-                        Ok(None) => {
-                            drop(socket);
-                            become_forked(control, stderr, nonce, inheritance)
+                    Some(Ok([control, stderr])) => {
+                        // Opened here, where the way to it is known already.
+                        let lifeline = inheritance.lifeline.open();
+                        match fork(Alone::promised()) {
+                            Ok(None) => {
+                                drop(socket);
+                                become_forked(control, stderr, nonce, lifeline, inheritance)
+                            }
+                            Ok(Some(pid)) => Ok(pid),
+                            Err(error) => Err(error),
                         }
-                        Ok(Some(pid)) => Ok(pid),
-                        Err(error) => Err(error),
-                    },
+                    }
                     // There was no room for them here.
                     _ => Err(Errno::EMFILE.into()),
                 };
-                match forked.and_then(|pid| hand_over(&socket, pid).map(|()| pid)) {
+                match forked {
                     Ok(pid) => {
                         workers.push(pid);
-                        Ok(())
+                        send(&socket, &Answer::Forked { pid }, &[])
                     }
                     Err(error) => send(&socket, &Answer::NotForked(error.raw_os_error().unwrap_or(0)), &[]),
                 }
@@ -133,14 +141,6 @@ fn wait_for_order(socket: &Socket, parent: &Pidfd) -> std::io::Result<()> {
     if fds[1].any().unwrap_or(true) { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
-/// Gives a new worker to the parent, or ends it: nobody would notice its end.
-fn hand_over(socket: &Socket, pid: i32) -> std::io::Result<()> {
-    let given = Pidfd::open(pid).and_then(|pidfd| send(socket, &Answer::Forked { pid }, &[pidfd.as_fd()]));
-    given.inspect_err(|_| {
-        reap(pid);
-    })
-}
-
 /// The parent is gone: nobody is left behind, nor what was started while this process preloaded.
 fn end(workers: &[i32]) -> ! {
     workers.iter().for_each(|pid| kill_own_group_of(*pid));
@@ -148,14 +148,21 @@ fn end(workers: &[i32]) -> ! {
 }
 
 /// The first steps of a worker in its copy of the template.
-fn become_forked(control: OwnedFd, stderr: OwnedFd, nonce: u64, inheritance: Inheritance) -> ! {
+fn become_forked(
+    control: OwnedFd,
+    stderr: OwnedFd,
+    nonce: u64,
+    lifeline: std::io::Result<OwnedFd>,
+    Inheritance { lifeline: end, parent, title, ignores_children }: Inheritance,
+) -> ! {
+    drop(end);
     lead_session();
-    if inheritance.ignores_children {
+    if ignores_children {
         ignore_child_signal();
     }
     if let Err(error) = adopt_stderr(&stderr) {
         say(&format!("mpm: a worker has no standard error of its own: {error}"));
     }
     drop(stderr);
-    be_worker(Socket::from(control), nonce, Born::OfTemplate(inheritance.title))
+    be_worker(Socket::from(control), nonce, Born::OfTemplate { lifeline, parent, title })
 }

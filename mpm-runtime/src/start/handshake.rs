@@ -2,11 +2,11 @@
 //!
 //! | message | from | to | descriptors |
 //! |---|---|---|---|
-//! | [`Hello`] | parent | the new process, as soon as it runs | lifeline, parent's pidfd; a worker's three of the link, or the standard streams of a single process; what is too large for the message |
+//! | [`Hello`] | parent | the new process, as soon as it runs | lifeline, parent's pidfd, unless its template has them; a worker's three of the link, or the standard streams of a single process; what is too large for the message |
 //! | [`Reply`] | the new process | parent | a result that is too large for the message |
 //! | [`Go`] | parent | a process for one job, which is ready | |
 //! | [`Order`] | parent | template | for a fork: the worker's control socket, its standard error |
-//! | [`Answer`] | template | parent, one for each order, in their order | for a fork: the worker's pidfd |
+//! | [`Answer`] | template | parent, one for each order, in their order | |
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,13 +25,15 @@ use crate::sys::Socket;
 pub(crate) const PROTOCOL: u32 = 3;
 /// The longest message: a path, some names, a parcel.
 const LONGEST: usize = 64 * 1024;
+/// The longest order and answer: some numbers.
+const SHORT: usize = 64;
 
 /// From the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Hello {
     pub(crate) protocol: u32,
     pub(crate) nonce: u64,
-    /// Identifies the executable file.
+    /// Identifies the executable file, for a process that has been started from it.
     pub(crate) build: u64,
     /// Identifies the set of registered targets.
     pub(crate) fingerprint: u64,
@@ -63,8 +65,8 @@ pub(crate) enum Duty {
 /// What came with a hello.
 #[derive(Debug)]
 pub(super) struct HelloFds {
-    pub(super) lifeline: OwnedFd,
-    pub(super) parent: OwnedFd,
+    /// Lifeline and the parent's pidfd, for a process that is not born with them.
+    pub(super) ties: Option<[OwnedFd; 2]>,
     /// Requests, responses, doorbell.
     pub(super) link: Option<[OwnedFd; 3]>,
     pub(super) streams: [Option<OwnedFd>; 3],
@@ -122,11 +124,12 @@ pub(super) enum Answer {
 }
 
 impl Hello {
-    pub(super) fn receive(socket: &Socket) -> io::Result<(Self, HelloFds)> {
+    /// With `ties`, those come with it.
+    pub(super) fn receive(socket: &Socket, ties: bool) -> io::Result<(Self, HelloFds)> {
         let (hello, fds): (Self, _) = receive(socket, false)?;
         let mut fds = VecDeque::from(fds);
         let mut next = || fds.pop_front().ok_or_else(|| io::Error::other("the hello came without its descriptors"));
-        let (lifeline, parent) = (next()?, next()?);
+        let ties = if ties { Some([next()?, next()?]) } else { None };
         let (mut link, mut streams) = (None, [const { None }; 3]);
         match &hello.duty {
             Duty::Template => {}
@@ -137,7 +140,7 @@ impl Hello {
                 }
             }
         }
-        Ok((hello, HelloFds { lifeline, parent, link, streams, beside: fds }))
+        Ok((hello, HelloFds { ties, link, streams, beside: fds }))
     }
 }
 
@@ -153,19 +156,23 @@ pub(super) fn send(socket: &Socket, message: &impl Serialize, fds: &[BorrowedFd<
 
 /// Receives one message; with `now`, one that is not there yet is an error.
 pub(super) fn receive<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Vec<OwnedFd>)> {
-    let (message, fds) = receive_even_cut(socket, now)?;
-    Ok((message, fds.ok_or(Errno::EMFILE)?))
-}
-
-/// As [`receive`], but a message whose descriptors this process has no room for comes with `None`.
-pub(super) fn receive_even_cut<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Option<Vec<OwnedFd>>)> {
     // A buffer of the right length: what a template and its copies touch, each of them has to copy after the next fork.
     let len = socket.next_len(now)?;
     if len > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a control message is longer than any of ours"));
     }
-    let mut buffer = vec![0; len];
-    let (n, fds) = socket.receive_even_cut(&mut buffer, now)?;
+    let (message, fds) = receive_into(&mut vec![0; len], socket, now)?;
+    Ok((message, fds.ok_or(Errno::EMFILE)?))
+}
+
+/// As [`receive`], for an order or an answer, whose length need not be asked for. One whose descriptors this process has no room for
+/// comes with `None`.
+pub(super) fn receive_short<M: DeserializeOwned>(socket: &Socket, now: bool) -> io::Result<(M, Option<Vec<OwnedFd>>)> {
+    receive_into(&mut [0; SHORT], socket, now)
+}
+
+fn receive_into<M: DeserializeOwned>(buffer: &mut [u8], socket: &Socket, now: bool) -> io::Result<(M, Option<Vec<OwnedFd>>)> {
+    let (n, fds) = socket.receive_even_cut(buffer, now)?;
     let unreadable = |e| io::Error::new(io::ErrorKind::InvalidData, e);
     let message = postcard::from_bytes(buffer.get(..n).unwrap_or_default()).map_err(unreadable)?;
     Ok((message, fds))

@@ -62,7 +62,8 @@ pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)>
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a worker"))?;
     let (hello, beside) = hello(worker, plan, method, Duty::Serve { max_jobs }, registry)?;
     let [requests, responses] = fds.as_fds();
-    greet(link.socket(), &Hello { daemon: true, ..hello }, &[requests, responses, doorbell.ringer()], &beside)?;
+    let ties = if method == StartMethod::Spawn { Some(ties()?) } else { None };
+    greet(link.socket(), &Hello { daemon: true, ..hello }, ties.as_deref(), &[requests, responses, doorbell.ringer()], &beside)?;
     let launch = Launch {
         name: Arc::clone(worker),
         nonce: hello.nonce,
@@ -89,7 +90,8 @@ pub(crate) fn prepare_single(offer: &SingleOffer<'_>) -> Result<(Socket, Option<
     let (hello, mut beside) = hello(name, plan, method, duty, registry)?;
     beside.extend(memory);
     let given: Vec<_> = streams.iter().flatten().map(AsFd::as_fd).collect();
-    greet(&socket, &Hello { daemon, ..hello }, &given, &beside)?;
+    let ties = if method == StartMethod::ForkServer { None } else { Some(ties()?) };
+    greet(&socket, &Hello { daemon, ..hello }, ties.as_deref(), &given, &beside)?;
     let launch = Launch {
         name: Arc::clone(name),
         nonce: hello.nonce,
@@ -102,9 +104,9 @@ pub(crate) fn prepare_single(offer: &SingleOffer<'_>) -> Result<(Socket, Option<
 
 /// What every new process is told, and the memory beside it if there is too much to tell.
 pub(super) fn hello(name: &str, plan: &Plan, method: StartMethod, duty: Duty, registry: &Registry) -> Result<(Hello, Vec<Memfd>)> {
-    // What comes from a template has been preloaded there.
-    let preloads = matches!(duty, Duty::Template) || method == StartMethod::Spawn;
-    let (preload, beside) = if preloads && !plan.is_bare() {
+    // What comes from a template has been preloaded there, and runs what that runs.
+    let is_exec = matches!(duty, Duty::Template) || method == StartMethod::Spawn;
+    let (preload, beside) = if is_exec && !plan.is_bare() {
         let jobs = postcard::to_stdvec(&plan.preload.jobs).map_err(|e| system("encode what is preloaded")(io::Error::other(e)))?;
         let (parcel, beside) = Parcel::pack(&jobs).map_err(system("put what is preloaded into shared memory"))?;
         (Some(parcel), beside)
@@ -114,7 +116,7 @@ pub(super) fn hello(name: &str, plan: &Plan, method: StartMethod, duty: Duty, re
     let hello = Hello {
         protocol: PROTOCOL,
         nonce: nonce(),
-        build: executable_identity().map_err(system("look at /proc/self/exe"))?,
+        build: if is_exec { executable_identity().map_err(system("look at /proc/self/exe"))? } else { 0 },
         fingerprint: registry.fingerprint(),
         name: name.to_owned(),
         directory: plan.directory.clone(),
@@ -129,12 +131,10 @@ pub(super) fn hello(name: &str, plan: &Plan, method: StartMethod, duty: Duty, re
     Ok((hello, beside.into_iter().collect()))
 }
 
-/// Sends a hello with all that belongs to it.
-pub(super) fn greet(socket: &Socket, hello: &Hello, given: &[BorrowedFd<'_>], beside: &[Memfd]) -> Result<()> {
-    let ties = ties().map_err(system("make the lifeline of the workers"))?;
-    let mut fds = vec![ties.lifeline.read_end(), ties.pidfd.as_fd()];
-    fds.extend_from_slice(given);
-    fds.extend(beside.iter().map(AsFd::as_fd));
+/// Sends a hello with all that belongs to it; the ties only to a process that does not have them from its template.
+pub(super) fn greet(socket: &Socket, hello: &Hello, ties: Option<&Ties>, given: &[BorrowedFd<'_>], beside: &[Memfd]) -> Result<()> {
+    let ties = ties.into_iter().flat_map(|ties| [ties.lifeline.read_end(), ties.pidfd.as_fd()]);
+    let fds: Vec<_> = ties.chain(given.iter().copied()).chain(beside.iter().map(AsFd::as_fd)).collect();
     send(socket, hello, &fds).map_err(system("send the hello to a new process"))
 }
 
@@ -147,7 +147,11 @@ pub(super) struct Ties {
 
 /// The ties of this process. A failure is not remembered: the next start tries again. A copy of the process made by fork(2)
 /// makes its own, since its parent holds the other end of the old ones too.
-pub(super) fn ties() -> io::Result<Arc<Ties>> {
+pub(super) fn ties() -> Result<Arc<Ties>> {
+    known_ties().map_err(system("make the lifeline of the workers"))
+}
+
+fn known_ties() -> io::Result<Arc<Ties>> {
     static TIES: Mutex<Option<(u32, Arc<Ties>)>> = Mutex::new(None);
     let mut known = TIES.lock().unwrap_or_else(PoisonError::into_inner);
     let pid = std::process::id();

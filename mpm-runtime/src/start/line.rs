@@ -6,10 +6,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-
-use super::handshake::{Answer, Duty, Reply, read_reply, receive_even_cut};
-use super::launch::{greet, hello};
+use super::handshake::{Answer, Duty, Reply, read_reply, receive_short};
+use super::launch::{greet, hello, ties};
 use super::method::StartMethod;
 use super::plan::Plan;
 use super::process::{ChildProcess, Forked};
@@ -93,7 +91,7 @@ impl Line {
         let (ours, theirs) = Socket::pair().map_err(system("make a socket for the template"))?;
         let (capture, stderr) = capture_stderr().map_err(system("make the standard error of the template"))?;
         let (hello, beside) = hello("mpm-template", plan, StartMethod::ForkServer, Duty::Template, registry)?;
-        greet(&ours, &hello, &[], &beside)?;
+        greet(&ours, &hello, Some(&*ties()?), &[], &beside)?;
         let request = SpawnRequest {
             argv: &recipe.arguments(Role::Template, "mpm-template", hello.nonce),
             env: &plan.environment,
@@ -157,28 +155,30 @@ impl Line {
 
     /// Reads one answer to what was sent first; whether there was one.
     pub(super) fn hear_answer(&mut self) -> io::Result<bool> {
-        let (answer, fds) = match receive_even_cut::<Answer>(&self.socket, true) {
+        let answer = match receive_short::<Answer>(&self.socket, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            other => other?,
+            other => other?.0,
         };
         self.progress = Instant::now();
         match (self.sent.pop_front(), answer) {
             (Some(Sent::Fork { template, then, .. }), Answer::Forked { pid }) => {
                 self.proven = true;
-                let Some(fds) = fds else {
-                    // It runs, and this process has no room for what would tell of its end.
-                    reap_in_background(&template, &self.run, pid, Box::new(drop));
-                    let error = Error::new(Kind::System, "take over a forked worker").because(io::Error::from(Errno::EMFILE));
-                    if let Some(then) = then {
-                        then(Err(Failure::passing(error)));
+                let forked = match Pidfd::open(pid) {
+                    // Asked after that: as long as the template runs, the number is its worker's. Later the system reaps that, which is
+                    // told to end, or not to begin.
+                    _ if self.has_ended() => {
+                        Err(Failure::new("the template died when it had forked the worker", FailureKind::Passing))
                     }
-                    return Ok(true);
+                    Ok(pidfd) => Ok(ChildProcess::Forked(Forked::new(pid, pidfd, Arc::clone(&template), self.run.clone()))),
+                    Err(error) => {
+                        // It runs, and this process has no room for what would tell of its end.
+                        reap_in_background(&template, &self.run, pid, Box::new(drop));
+                        Err(Failure::passing(Error::new(Kind::System, "take over a forked worker").because(error)))
+                    }
                 };
-                let pidfd = fds.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
-                let process = Forked::new(pid, Pidfd::from(pidfd), Arc::clone(&template), self.run.clone());
                 // One that is not wanted any more is killed and reaped by its drop.
                 if let Some(then) = then {
-                    then(Ok(ChildProcess::Forked(process)));
+                    then(forked);
                 }
             }
             (Some(Sent::Fork { then, .. }), Answer::NotForked(number)) => {

@@ -19,6 +19,7 @@ mod parcel;
 mod plan;
 mod process;
 mod recipe;
+mod refusal;
 mod served;
 mod single;
 mod starter;

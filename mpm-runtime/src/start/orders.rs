@@ -12,7 +12,7 @@ use super::served::{Fork, Reap};
 use super::starter::{Failure, FailureKind, Started, Then, run_starter};
 use super::stderr::Capture;
 use super::template::Template;
-use crate::sys::{Child, Doorbell, Exit, Socket};
+use crate::sys::{Bell, Child, Exit, Socket};
 
 /// The starting thread's inbox, and the process to which that thread belongs.
 static STARTER: Mutex<Option<(u32, Arc<Inbox>)>> = Mutex::new(None);
@@ -34,7 +34,7 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Inbox {
     orders: Mutex<Orders>,
-    pub(super) bell: Doorbell,
+    pub(super) bell: Bell,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ struct Orders {
 
 impl Inbox {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { orders: Mutex::default(), bell: Doorbell::new()? })
+        Ok(Self { orders: Mutex::default(), bell: Bell::new()? })
     }
 
     fn lock(&self) -> MutexGuard<'_, Orders> {
@@ -66,6 +66,10 @@ impl Inbox {
     /// All that lie there.
     pub(super) fn take(&self) -> VecDeque<Order> {
         std::mem::take(&mut self.lock().waiting)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
     }
 
     /// As [`take`](Self::take), for the last time: the next order starts another starting thread.
@@ -96,11 +100,19 @@ impl std::fmt::Debug for Order {
 }
 
 thread_local! {
+    /// Whether this is the starting thread, which looks for orders of its own before it sleeps.
+    static IS_STARTER: Cell<bool> = const { Cell::new(false) };
     /// Whether this thread holds its orders together, and has given some.
     static HELD: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// Orders of the calling thread wake the starting thread once, when this is dropped, and not each by itself.
+/// The calling thread is the starting thread, or is it no longer.
+pub(super) fn be_starter(is_one: bool) {
+    IS_STARTER.set(is_one);
+}
+
+/// Orders of the calling thread wake the starting thread with the next start among them, or when this is dropped, and not each by itself.
+/// A start is made while the next one is prepared.
 #[derive(Debug)]
 pub(crate) struct Together(PhantomData<*const ()>);
 
@@ -124,9 +136,14 @@ impl Drop for Together {
 pub(super) fn post(mut order: Order) -> io::Result<()> {
     loop {
         let inbox = inbox()?;
+        let is_start = matches!(order, Order::Spawn { .. } | Order::Fork(..));
         match inbox.put(order) {
-            Ok(()) if HELD.get().is_some() => HELD.set(Some(true)),
-            Ok(()) => inbox.bell.ring(),
+            Ok(()) if IS_STARTER.get() => {}
+            Ok(()) if HELD.get().is_some() && !is_start => HELD.set(Some(true)),
+            Ok(()) => {
+                HELD.set(HELD.get().map(|_| false));
+                inbox.bell.ring();
+            }
             Err(back) => {
                 order = back;
                 continue;

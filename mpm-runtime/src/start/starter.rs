@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use super::launch::Launch;
 use super::line::{Line, Run};
 use super::mind::{MINDED, Minded};
-use super::orders::{Inbox, Order, post};
+use super::orders::{Inbox, Order, be_starter, post};
 use super::process::ChildProcess;
 use super::recipe::{Role, installed};
 use super::served::{Fork, Reap, Request, Served};
@@ -119,9 +119,7 @@ pub(crate) fn next_ticket() -> u64 {
 pub(super) fn run_starter() -> io::Result<Arc<Inbox>> {
     let inbox = Arc::new(Inbox::new()?);
     let poller = Poller::new()?;
-    for fd in inbox.bell.as_fds() {
-        poller.watch(fd, BELL)?;
-    }
+    poller.watch(&inbox.bell, BELL)?;
     let starter = Starter { inbox: Arc::clone(&inbox), poller, served: BTreeMap::new(), minded: BTreeMap::new() };
     OwnThread::spawn("mpm-starter", move |own| starter.run(&own))?;
     Ok(inbox)
@@ -137,7 +135,9 @@ pub(super) struct Starter {
 impl Starter {
     fn run(mut self, thread: &OwnThread) {
         // A panic here is a bug of mpm's. Nobody shall wait for ever because of it.
+        be_starter(true);
         let ran = catch_unwind(AssertUnwindSafe(|| self.turns(thread)));
+        be_starter(false);
         let _awake = thread.awake();
         self.end(match ran {
             // Somebody in this process has closed a descriptor that is not his.
@@ -176,7 +176,9 @@ impl Starter {
     }
 
     fn turn(&mut self, keys: &Keys) {
-        self.inbox.bell.clear();
+        if keys.iter().any(|key| key == BELL) {
+            self.inbox.bell.clear();
+        }
         for key in keys.iter().filter(|key| *key != BELL) {
             if key & MINDED != 0 {
                 self.look_after(key & !MINDED);
@@ -185,13 +187,19 @@ impl Starter {
             let Some(served) = self.served.get_mut(&(key / 2)) else { continue };
             if key % 2 == 0 { served.bury(&self.poller) } else { served.hear(&self.poller) }
         }
-        for order in self.inbox.take() {
-            self.obey(order);
-        }
-        let now = Instant::now();
-        for (id, served) in &mut self.served {
-            served.enforce_deadline(now);
-            served.advance(*id, &self.poller);
+        loop {
+            for order in self.inbox.take() {
+                self.obey(order);
+            }
+            let now = Instant::now();
+            for (id, served) in &mut self.served {
+                served.enforce_deadline(now);
+                served.advance(*id, &self.poller);
+            }
+            // What was done may have led to further orders.
+            if self.inbox.is_empty() {
+                return;
+            }
         }
     }
 

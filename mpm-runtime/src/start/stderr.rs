@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::sys::{Doorbell, Keys, OwnThread, Pipe, Poller, Private, STDERR, read_available, set_nonblocking, write_all};
+use crate::sys::{Bell, Keys, OwnThread, Pipe, Poller, Private, STDERR, read_available, set_nonblocking, write_all};
 
 /// Lines kept for a report.
 const LINES: usize = 20;
@@ -52,7 +52,7 @@ struct Text {
 
 struct Forwarder {
     poller: Poller,
-    bell: Doorbell,
+    bell: Bell,
     state: Mutex<State>,
     written: Condvar,
 }
@@ -64,6 +64,8 @@ struct State {
     /// Text of workers that are gone.
     outbox: Vec<u8>,
     writing: bool,
+    /// How many threads wait until everything is written.
+    flushing: usize,
 }
 
 /// Makes a pipe for a worker's standard error and watches its other end.
@@ -86,9 +88,11 @@ pub(crate) fn flush_stderr(thread: &OwnThread) {
     let forwarder = forwarder();
     drop(awake);
     if let Ok(forwarder) = forwarder {
-        let state = forwarder.lock();
+        let mut state = forwarder.lock();
+        state.flushing += 1;
         let busy = |state: &mut State| state.writing || !state.outbox.is_empty();
-        drop(forwarder.written.wait_timeout_while(state, FLUSH, busy));
+        let waited = forwarder.written.wait_timeout_while(state, FLUSH, busy);
+        waited.unwrap_or_else(PoisonError::into_inner).0.flushing -= 1;
     }
 }
 
@@ -194,10 +198,8 @@ fn forwarder() -> io::Result<Arc<Forwarder>> {
     {
         return Ok(Arc::clone(forwarder));
     }
-    let (poller, bell) = (Poller::new()?, Doorbell::new()?);
-    for fd in bell.as_fds() {
-        poller.watch(fd, BELL)?;
-    }
+    let (poller, bell) = (Poller::new()?, Bell::new()?);
+    poller.watch(&bell, BELL)?;
     let made = Arc::new(Forwarder { poller, bell, state: Mutex::default(), written: Condvar::new() });
     let thread = Arc::clone(&made);
     // Known to others only once its thread runs: without that, workers would come to a standstill at a full pipe.
@@ -220,14 +222,19 @@ impl Forwarder {
             write_all(STDERR, &out);
             let _awake = thread.awake();
             drop(out);
-            self.lock().writing = false;
-            self.written.notify_all();
+            let mut state = self.lock();
+            state.writing = false;
+            if state.flushing > 0 {
+                self.written.notify_all();
+            }
         }
     }
 
     /// What there is to write now.
     fn collect(&self, keys: &Keys) -> Vec<u8> {
-        self.bell.clear();
+        if keys.iter().any(|key| key == BELL) {
+            self.bell.clear();
+        }
         let mut state = self.lock();
         let mut out = std::mem::take(&mut state.outbox);
         state.writing = true;

@@ -5,11 +5,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::child::Refusal;
 use super::duplicate::{Inherited, fork_this_process};
 use super::forkserver::{Inheritance, serve_forks};
 use super::handshake::{Reply, send};
 use super::plan::Plan;
+use super::refusal::Refusal;
 use super::starter::{adopt_template, retire_template};
 use super::stderr::capture_stderr;
 use crate::error::{Error, Kind, Result};
@@ -119,10 +119,10 @@ fn be_copy(plan: &Plan, registry: &'static Registry, socket: Socket, inherited: 
     ignore_interrupt();
     rename("mpm-template");
     set_environment(&plan.environment);
-    let ready = inherited.tied(|parent, untied| {
+    let ready = inherited.tied(|lifeline, parent, untied| {
         untied.map_or(Ok(()), |error| Err(Refusal::untied(&error)))?;
         plan.directory.as_ref().map_or(Ok(()), super::plan::Directory::enter).map_err(Refusal::handshake)?;
-        Inheritance::prepare(&socket, registry, plan.preload.jobs.clone(), parent)
+        Inheritance::prepare(&socket, registry, plan.preload.jobs.clone(), (lifeline, parent))
     });
     let ready = ready.and_then(|prepared| send(&socket, &Reply::Ready, &[]).map(|()| prepared).map_err(Refusal::not_heard));
     match ready {

@@ -15,7 +15,36 @@ use super::private::{Listed, Private};
 // use it fail with EBADF, which every caller here takes as "nobody listens" (std::io::stderr does the same).
 pub(crate) const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(2) };
 
-/// What wakes the parent: a pipe into which workers write, and an eventfd for the parent's own threads.
+/// What wakes a thread of this process from its sleep.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    _listed: Listed,
+    fd: EventFd,
+}
+
+impl Bell {
+    pub(crate) fn new() -> io::Result<Self> {
+        let fd = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Self { _listed: Listed::new(&fd), fd })
+    }
+
+    pub(crate) fn ring(&self) {
+        let _ = self.fd.write(1);
+    }
+
+    /// Forgets all rings so far.
+    pub(crate) fn clear(&self) {
+        let _ = self.fd.read();
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// What wakes the parent: a pipe into which workers write, and a [`Bell`] for the parent's own threads.
 ///
 /// Workers have the pipe's write end alone. With an eventfd, which has no ends, a job that reads stray descriptors would
 /// take away the ring of another worker; and flags that a job sets on its description do not reach the parent's.
@@ -23,8 +52,7 @@ pub(crate) const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(2
 pub(crate) struct Doorbell {
     read: Private,
     write: Private,
-    _listed: Listed,
-    own: EventFd,
+    own: Bell,
 }
 
 impl Doorbell {
@@ -32,8 +60,7 @@ impl Doorbell {
         let Pipe { read, write } = Pipe::new()?;
         set_nonblocking(&read)?;
         set_nonblocking(&write)?;
-        let own = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        Ok(Self { read: read.into(), write: write.into(), _listed: Listed::new(&own), own })
+        Ok(Self { read: read.into(), write: write.into(), own: Bell::new()? })
     }
 
     /// What the parent sleeps on.
@@ -48,12 +75,12 @@ impl Doorbell {
 
     /// Wakes the parent from a thread of its own.
     pub(crate) fn ring(&self) {
-        let _ = self.own.write(1);
+        self.own.ring();
     }
 
     /// Forgets all rings so far.
     pub(crate) fn clear(&self) {
-        let _ = self.own.read();
+        self.own.clear();
         let mut rings = [0; 4096];
         while read_available(&self.read, &mut rings) == Some(rings.len()) {}
     }

@@ -1,7 +1,8 @@
 //! As whom this process runs, and what it is called in listings.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
+use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr::{self, NonNull};
 
@@ -28,10 +29,14 @@ pub(crate) fn set_environment(variables: &[CString]) {
     }
 }
 
-/// Sets the name that `ps` and `top` show for the calling thread; the kernel keeps the first 15 bytes.
+/// Sets the name that `ps` and `top` show for the calling thread: the first 15 bytes, which is what the kernel keeps.
 pub(crate) fn rename(name: &str) {
-    if let Ok(name) = CString::new(name.replace('\0', " ")) {
-        let _ = nix::sys::prctl::set_name(&name);
+    let mut kept = [0; 16];
+    for (to, byte) in kept.iter_mut().take(15).zip(name.bytes()) {
+        *to = if byte == 0 { b' ' } else { byte };
+    }
+    if let Ok(name) = CStr::from_bytes_until_nul(&kept) {
+        let _ = nix::sys::prctl::set_name(name);
     }
 }
 
@@ -61,8 +66,8 @@ impl Title {
 
     /// Writes `[name]` there, as far as it fits.
     pub(crate) fn write(&self, name: &str) {
-        let text = format!("[{name}]");
-        let shown = text.bytes().filter(|byte| *byte != 0).chain(std::iter::repeat(b' ')).take(self.len);
+        let text = iter::once(b'[').chain(name.bytes().filter(|byte| *byte != 0)).chain(iter::once(b']'));
+        let shown = text.chain(iter::repeat(b' ')).take(self.len);
         for (at, byte) in shown.enumerate() {
             // SAFETY: `find` has seen that `len` bytes from `start` on are the end of this process's first argument, which lies in
             // writable memory for its whole life (execve(2)); the copy that calls this has one thread, so nobody reads it meanwhile.

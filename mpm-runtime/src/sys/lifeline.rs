@@ -4,11 +4,11 @@
 //! `F_SETOWN` of every read description that asked with `O_ASYNC` (fcntl(2), "Managing signals"). With SIGKILL and the
 //! worker's process group that needs no thread in the worker, reaches a busy or stopped process too, and works however
 //! the parent ends. Owner and flag belong to the open file description, so each worker opens its own one of the same
-//! pipe by way of `/proc/self/fd`.
+//! pipe by way of `/proc/self/fd`, or is born with one that its template has opened for it.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::path::Path;
 
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -40,6 +40,34 @@ impl Lifeline {
     }
 }
 
+/// A read end that was given to this process, of which it makes descriptions for itself or for its copies.
+#[derive(Debug)]
+pub(crate) struct LifelineEnd {
+    end: OwnedFd,
+    path: CString,
+}
+
+impl From<OwnedFd> for LifelineEnd {
+    fn from(end: OwnedFd) -> Self {
+        let path = CString::new(format!("/proc/self/fd/{}", end.as_raw_fd())).unwrap_or_default();
+        Self { end, path }
+    }
+}
+
+impl LifelineEnd {
+    /// A description of its own, to be armed by one process.
+    pub(crate) fn open(&self) -> io::Result<OwnedFd> {
+        // O_NONBLOCK: opening a pipe without a writer would otherwise wait for one (fifo(7)).
+        Ok(open(&*self.path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())?)
+    }
+}
+
+impl AsFd for LifelineEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.end.as_fd()
+    }
+}
+
 /// An armed lifeline. Dropping it cuts it.
 #[derive(Debug)]
 pub(crate) struct Armed(OwnedFd);
@@ -51,15 +79,12 @@ impl Armed {
     }
 }
 
-/// Ties the calling process's group to the life of the process that holds the write end of `given`.
+/// Ties the calling process's group to the life of the process that holds the write end of `own`, a description that nobody else has
+/// armed.
 ///
 /// # Errors
 /// `BrokenPipe` when that process is gone already; otherwise what the system said.
-pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<Armed> {
-    let path = format!("/proc/self/fd/{}", given.as_raw_fd());
-    // O_NONBLOCK: opening a pipe without a writer would otherwise wait for one (fifo(7)).
-    let own = open(Path::new(&path), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())?;
-    drop(given);
+pub(crate) fn arm_lifeline(own: OwnedFd) -> io::Result<Armed> {
     let set = |command: libc::c_int, value: libc::c_int| {
         // SAFETY: the three commands used here take an int and touch no memory of ours (fcntl(2)).
         match unsafe { libc::fcntl(own.as_raw_fd(), command, value) } {
@@ -82,8 +107,8 @@ pub(crate) fn arm_lifeline(given: OwnedFd) -> io::Result<Armed> {
 }
 
 /// The second tie, for a process whose job closes the lifeline, or where it cannot be armed: when `parent`, which has started
-/// this process, ends, this process kills its group, itself included. False when that is not possible or the parent is gone
-/// already.
+/// this process, ends, this process kills its group, itself included; only itself where it does not lead that group. False when that
+/// is not possible or the parent is gone already.
 ///
 /// The kernel tells of the end of the parent's thread that started this process, and then of each further thread that took
 /// its place: only after the last one this process has another parent.
@@ -98,8 +123,12 @@ pub(crate) fn arm_parent_death_signal(parent: u32) -> bool {
         let sender = unsafe { info.si_pid() };
         // SAFETY: getppid(2) takes nothing, cannot fail and is async-signal-safe (signal-safety(7)).
         if unsafe { libc::getppid() } != sender {
+            // SAFETY: getpid(2) takes nothing, cannot fail and is async-signal-safe (signal-safety(7)).
+            let me = unsafe { libc::getpid() };
+            // SAFETY: as above, getpgrp(2).
+            let leads = unsafe { libc::getpgrp() } == me;
             // SAFETY: kill(2) takes two numbers and is async-signal-safe (signal-safety(7)); 0 means the caller's group.
-            unsafe { libc::kill(0, libc::SIGKILL) };
+            unsafe { libc::kill(if leads { 0 } else { me }, libc::SIGKILL) };
         }
     }
     let signal = libc::SIGRTMAX();

@@ -2,13 +2,26 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// More than the longest of these files has on most systems.
 const ROOM: usize = 8 * 1024;
 
-/// How many of the counted kills were found to be ends of workers of this process, whichever pool's.
-static EXPLAINED: Mutex<u64> = Mutex::new(0);
+/// How old the count may be from which the life of a new worker is reckoned. To have the kernel count costs a good part of what a worker
+/// costs; a kill by which the count is too old cannot be told from one that comes in the worker's life.
+const RECENT: Duration = Duration::from_millis(100);
+
+static KNOWN: Mutex<Known> = Mutex::new(Known { explained: 0, last: None });
+
+/// What this process knows of the kernel's kills, whichever pool's.
+#[derive(Debug)]
+struct Known {
+    /// How many of the counted kills were found to be ends of workers of this process.
+    explained: u64,
+    /// What was counted last, and when. Each kill that is explained was counted by then.
+    last: Option<(u64, Instant)>,
+}
 
 /// The out-of-memory kills up to one moment: all that the kernel has counted, and those whose victims are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,19 +30,32 @@ pub(crate) struct OomKills {
     explained: u64,
 }
 
-/// The kills so far. `None` where the kernel's count cannot be read.
+/// The kills so far, or up to a moment ago. `None` where the kernel's count cannot be read.
 pub(crate) fn oom_kills() -> Option<OomKills> {
-    let explained = EXPLAINED.lock().unwrap_or_else(PoisonError::into_inner);
-    Some(OomKills { counted: counted()?, explained: *explained })
+    let mut known = known();
+    let recent = known.last.filter(|(_, at)| at.elapsed() < RECENT).map(|(counted, _)| counted);
+    Some(OomKills { counted: recent.or_else(|| known.count())?, explained: known.explained })
+}
+
+fn known() -> MutexGuard<'static, Known> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Known {
+    fn count(&mut self) -> Option<u64> {
+        let at = Instant::now();
+        self.last = counted().map(|counted| (counted, at));
+        Some(self.last?.0)
+    }
 }
 
 impl OomKills {
     /// For a worker that was there at `self` and has ended by a SIGKILL that nobody here sent: whether that was for want of
     /// memory. If so, it explains one of the kills that were counted since, which then speaks for no other worker.
     pub(crate) fn explain(self) -> Option<bool> {
-        let mut explained = EXPLAINED.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_victim_left = self.unexplained(OomKills { counted: counted()?, explained: *explained }) > 0;
-        *explained += u64::from(has_victim_left);
+        let mut known = known();
+        let has_victim_left = self.unexplained(OomKills { counted: known.count()?, explained: known.explained }) > 0;
+        known.explained += u64::from(has_victim_left);
         Some(has_victim_left)
     }
 
@@ -84,6 +110,8 @@ mod tests {
             (kills(0, 0), kills(1, 0), 1),
             (kills(0, 0), kills(1, 1), 0),
             (kills(7, 3), kills(7, 3), 0),
+            // One worker in the place of another that was killed too, both reckoned from the same moment.
+            (kills(0, 0), kills(2, 1), 1),
             (kills(7, 3), kills(9, 4), 1),
             (kills(7, 3), kills(9, 5), 0),
             // One that was counted before is explained only now.

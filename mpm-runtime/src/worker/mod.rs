@@ -4,5 +4,6 @@ mod panic;
 mod serve;
 mod single;
 
+pub(crate) use panic::note_panics;
 pub(crate) use serve::serve;
 pub(crate) use single::{guard, run_one};

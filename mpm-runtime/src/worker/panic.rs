@@ -1,8 +1,8 @@
 //! Where a job panicked: a hook notes location and backtrace, which the caught payload does not carry.
 
 use std::backtrace::Backtrace;
+use std::cell::RefCell;
 use std::panic::{PanicHookInfo, set_hook, take_hook};
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 use crate::codec::Panic;
@@ -10,10 +10,16 @@ use crate::codec::Panic;
 /// Bytes kept of a backtrace.
 const BACKTRACE: usize = 64 * 1024;
 
-static LAST: Mutex<Option<(String, Option<String>)>> = Mutex::new(None);
+/// Where a panic was, and its backtrace.
+type Noted = (String, Option<String>);
+
+thread_local! {
+    /// Of the thread that runs the jobs: no lock is needed, which each job would feel.
+    static LAST: RefCell<Option<Noted>> = const { RefCell::new(None) };
+}
 
 /// Notes the panics of the calling thread from now on; the hook that was there before still prints them.
-pub(super) fn note_panics() {
+pub(crate) fn note_panics() {
     let (jobs, print) = (thread::current().id(), take_hook());
     let wanted = std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value != "0");
     set_hook(Box::new(move |info| {
@@ -30,19 +36,19 @@ fn note(info: &PanicHookInfo<'_>, jobs: ThreadId, wanted: bool) {
             text.truncate(text.floor_char_boundary(BACKTRACE));
             text
         });
-        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((location, backtrace));
+        LAST.set(Some((location, backtrace)));
     }
 }
 
 /// Forgets what was noted: a job that unwinds without the hook (`resume_unwind`) shall not get the place of an earlier
 /// panic, which was caught.
 pub(super) fn forget_panics() {
-    drop(LAST.lock().unwrap_or_else(PoisonError::into_inner).take());
+    drop(LAST.take());
 }
 
 /// The panic whose message is `message`, with what was noted of it.
 pub(super) fn last_panic(message: String) -> Panic {
-    let noted = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let noted = LAST.take();
     let (location, backtrace) = noted.map_or((None, None), |(location, backtrace)| (Some(location), backtrace));
     Panic { message, location, backtrace }
 }

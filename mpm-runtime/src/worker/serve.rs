@@ -4,20 +4,19 @@ use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::panic::{forget_panics, last_panic, note_panics};
+use super::panic::{forget_panics, last_panic};
 use crate::codec::{Call, CodecError, panic_message};
 use crate::error::{Phase, WorkerExit};
 use crate::link::{Answer, Corrupt, Kind, Request, WorkerEnd};
 use crate::registry::{Registration, Registry};
 use crate::start::Setup;
-use crate::sys::{fault_point, monotonic_nanos, say};
+use crate::sys::{fault_point, say};
 
 /// Runs jobs until the parent says stop.
 pub(crate) fn serve(setup: Setup) -> WorkerExit {
     let Setup { link, registry, worker, max_jobs } = setup;
     // It ends with the process. Closing what a job has closed already would abort: std checks that in debug builds.
     let mut link = ManuallyDrop::new(link);
-    note_panics();
     let mut scratch = Vec::new();
     let mut jobs = 0;
     loop {
@@ -39,7 +38,6 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
 
 /// Runs one claimed request and answers it exactly once.
 fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &mut Vec<u8>) -> Result<(), Corrupt> {
-    let started = monotonic_nanos();
     let registration = registry.get(request.target).ok_or_else(|| Corrupt(format!("there is no target {}", request.target)))?;
     let (arguments, answer) = link.open_request(request).map_err(|e| Corrupt(format!("the arguments cannot be read: {e}")))?;
     let notes = answer.notes();
@@ -47,7 +45,7 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &m
     notes.phase(Phase::Decoding as u32);
     forget_panics();
     fault_point("decoding");
-    let mut job = Job { answer, started, answered: false };
+    let mut job = Job { answer, answered: false };
     let ended = catch_unwind(AssertUnwindSafe(|| job.call(registration, arguments, scratch)));
     if job.answered {
         // The value is on its way: a panic in the drop of an argument or of the result changes nothing.
@@ -71,7 +69,6 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &m
 
 struct Job<'a> {
     answer: Answer<'a>,
-    started: u64,
     answered: bool,
 }
 
@@ -94,7 +91,7 @@ impl Job<'_> {
     }
 
     fn send(&mut self, kind: Kind, payload: &[u8]) -> std::io::Result<()> {
-        let ran = monotonic_nanos().saturating_sub(self.started);
+        let ran = self.answer.elapsed();
         self.answer.send(kind, ran, payload)?;
         self.answered = true;
         Ok(())

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 
 use mpm::{Pool, StartMethod, worker};
 use mpm_tests::{
-    Gate, Leaks, children_of, deny, keep_to_one_cpu, kill, lead_session, pretend_control_group, process_gone, report, templates_of,
-    wait_until,
+    Gate, Leaks, children_of, close_descriptors_from, deny, keep_to_one_cpu, kill, lead_session, pretend_control_group,
+    process_gone, report, templates_of, wait_until,
 };
 use tempfile::TempDir;
 
@@ -149,9 +150,13 @@ fn a26_sandbox(method: StartMethod) {
     }
 }
 
-/// Never returns.
+/// Says that it is there, and never returns. With nothing but a signal to tell it of its parent's end, it has closed its lifeline.
 #[worker]
-fn park() {
+fn park(folder: &str, tie: &str) {
+    if tie == "signal" {
+        close_descriptors_from(3);
+    }
+    fs::write(Path::new(folder).join("parked"), "").unwrap();
     loop {
         thread::park();
     }
@@ -159,33 +164,36 @@ fn park() {
 
 /// A child that cannot leave the group of its parent ends with the parent, and lets others in that group live.
 fn a26_sandbox_without_sessions(method: StartMethod) {
-    let mut program = Program::start("", |folder, _| {
-        // This test's own group is not the one to be put at risk.
-        lead_session();
-        deny(libc::SYS_setsid);
-        let mut neighbour = Command::new("sleep").arg("1000").spawn().unwrap();
-        match process(method, park::job()).start() {
-            Ok(parked) => {
-                report(folder, &format!("{} {}", neighbour.id(), parked.pid()));
-                let _ = parked.join();
+    for tie in ["lifeline", "signal"] {
+        let mut program = Program::start(tie, |folder, tie| {
+            // This test's own group is not the one to be put at risk.
+            lead_session();
+            deny(libc::SYS_setsid);
+            let mut neighbour = Command::new("sleep").arg("1000").spawn().unwrap();
+            match process(method, park::job(folder.to_str().unwrap(), tie)).start() {
+                Ok(parked) => {
+                    wait_until("it is parked", || folder.join("parked").exists());
+                    report(folder, &format!("{} {}", neighbour.id(), parked.pid()));
+                    let _ = parked.join();
+                }
+                Err(error) => {
+                    neighbour.kill().unwrap();
+                    neighbour.wait().unwrap();
+                    report(folder, &error.to_string());
+                }
             }
-            Err(error) => {
-                neighbour.kill().unwrap();
-                neighbour.wait().unwrap();
-                report(folder, &error.to_string());
-            }
+        });
+        let text = program.doomed.wait_report();
+        if method != StartMethod::Fork {
+            assert!(text.contains("Operation not permitted"), "{text}");
+            continue;
         }
-    });
-    let text = program.doomed.wait_report();
-    if method == StartMethod::Fork {
         let [neighbour, parked] = text.split(' ').map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>().try_into().unwrap();
         program.doomed.kill(libc::SIGKILL);
         program.doomed.wait();
         wait_until("the child is gone", || process_gone(parked));
-        assert!(!process_gone(neighbour), "it was none of the child's business");
+        assert!(!process_gone(neighbour), "{tie}: it was none of the child's business");
         kill(neighbour, libc::SIGKILL);
-    } else {
-        assert!(text.contains("Operation not permitted"), "{text}");
     }
 }
 

@@ -64,11 +64,11 @@ fn a_result_that_is_bytes_is_delivered_from_where_it_lies() {
 fn received_bytes_become_the_result_without_a_copy() {
     let bytes = vec![1, 2, 3];
     let place = bytes.as_ptr();
-    let blob = blob::decode_output(bytes).expect("bytes");
+    let blob = blob::decode_output(bytes.into()).expect("bytes");
     assert_eq!((&blob[..], blob.as_ptr()), (&[1, 2, 3][..], place));
     let bytes = vec![1, 2, 3, 1];
     let place = bytes.as_ptr();
-    let blob = maybe::decode_output(bytes).expect("bytes").expect("some");
+    let blob = maybe::decode_output(bytes.into()).expect("bytes").expect("some");
     assert_eq!((&blob[..], blob.as_ptr()), (&[1, 2, 3][..], place));
 }
 

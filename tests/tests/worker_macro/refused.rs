@@ -54,12 +54,12 @@ fn values_that_cannot_be_encoded() {
 
 #[test]
 fn results_that_cannot_be_decoded() {
-    let error = text::decode_output(vec![0xff]).expect_err("not UTF-8");
+    let error = text::decode_output(vec![0xff].into()).expect_err("not UTF-8");
     assert!(error.is_result());
     assert_eq!(error.to_string(), "decode the result of type `String`: not UTF-8 from byte 0 on");
-    let error = digest::decode_output(vec![1; 39]).expect_err("too short");
+    let error = digest::decode_output(vec![1; 39].into()).expect_err("too short");
     assert_eq!(error.to_string(), "decode the result of type `Digest`: 39 bytes where 40 belong");
-    let error = maybe::decode_output(vec![]).expect_err("no mark");
+    let error = maybe::decode_output(vec![].into()).expect_err("no mark");
     assert_eq!(error.to_string(), "decode the result of type `Maybe<Blob>`: the bytes end before the value does");
-    assert!(nothing::decode_output(vec![0]).is_err());
+    assert!(nothing::decode_output(vec![0].into()).is_err());
 }

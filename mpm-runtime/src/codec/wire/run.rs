@@ -71,11 +71,17 @@ const MAX_VARINT: usize = u64::BITS.div_ceil(7) as usize;
 
 /// Appends a number, seven bits to a byte, the lowest first; all bytes but the last have the top bit.
 pub(super) fn put_varint(mut number: u64, to: &mut Vec<u8>) {
-    while number >= 0x80 {
-        to.push(number as u8 | 0x80);
+    let (mut bytes, mut len) = ([0; MAX_VARINT], 1);
+    for byte in &mut bytes {
+        *byte = number as u8;
         number >>= 7;
+        if number == 0 {
+            break;
+        }
+        *byte |= 0x80;
+        len += 1;
     }
-    to.push(number as u8);
+    to.extend_from_slice(&bytes[..len]);
 }
 
 /// The same for the largest numbers.
@@ -93,6 +99,15 @@ pub(super) fn take_varint(from: &mut &[u8]) -> Result<u64, CodecError> {
     if let [byte @ 0..0x80, rest @ ..] = *from {
         *from = rest;
         return Ok(u64::from(*byte));
+    }
+    // Nearly all others have few bytes: no sum of so many is too large.
+    let mut number = 0;
+    for (at, byte) in from.iter().enumerate().take(MAX_VARINT - 1) {
+        number |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            *from = &from[at + 1..];
+            return Ok(number);
+        }
     }
     u64::try_from(take_varint_128(from)?).map_err(|_| too_large())
 }

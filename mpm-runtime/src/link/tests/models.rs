@@ -7,7 +7,7 @@
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use crate::link::bell;
+use crate::link::bell::{self, Call, Wanted};
 use crate::link::claim;
 use crate::link::layout::{Layout, PAGE, ParentPage, WorkerPage};
 use crate::link::memory::Memory;
@@ -26,6 +26,7 @@ struct Heap {
     responses: Vec<AtomicU64>,
     futex: (Mutex<()>, Condvar),
     doorbell: (Mutex<bool>, Condvar),
+    tail: (Mutex<()>, Condvar),
 }
 
 impl Heap {
@@ -38,6 +39,7 @@ impl Heap {
             responses: words(LAYOUT.ring),
             futex: (Mutex::new(()), Condvar::new()),
             doorbell: (Mutex::new(false), Condvar::new()),
+            tail: (Mutex::new(()), Condvar::new()),
         })
     }
 
@@ -47,6 +49,14 @@ impl Heap {
             rung = self.doorbell.1.wait(rung).unwrap();
         }
         *rung = false;
+    }
+
+    /// As the kernel does it, for a thread of the parent that has seen `tail`.
+    fn wait_for_tail(&self, seen: u64) {
+        let mut guard = self.tail.0.lock().unwrap();
+        while self.worker.tail.0.load(Ordering::Relaxed) == seen {
+            guard = self.tail.1.wait(guard).unwrap();
+        }
     }
 }
 
@@ -107,6 +117,11 @@ impl Memory for Arc<Heap> {
         *self.doorbell.0.lock().unwrap() = true;
         self.doorbell.1.notify_one();
     }
+
+    fn wake_parent(&self) {
+        let _guard = self.tail.0.lock().unwrap();
+        self.tail.1.notify_one();
+    }
 }
 
 fn request(seq: u32, job: u64) -> Request {
@@ -115,7 +130,7 @@ fn request(seq: u32, job: u64) -> Request {
 
 fn publish(heap: &Arc<Heap>, seq: u32, job: u64) {
     request(seq, job).write(heap, &LAYOUT);
-    claim::publish(&heap.worker.claim.0, seq).unwrap();
+    claim::publish(&heap.worker.claim.0, seq, seq + 1).unwrap();
     bell::wake_worker(heap);
 }
 
@@ -183,7 +198,7 @@ fn loom_a_sleeping_worker_never_misses_a_request() {
             let heap = Arc::clone(&heap);
             thread::spawn(move || {
                 let word = &heap.worker.claim.0;
-                bell::wait(&heap, 0, || claim::read(word).waiting() > 0);
+                bell::wait(&heap, None, || claim::read(word).waiting() > 0);
                 claim_one(&heap, 0).unwrap()
             })
         };
@@ -198,7 +213,7 @@ fn loom_a_sleeping_worker_never_misses_the_stop() {
         let heap = Heap::new();
         let worker = {
             let heap = Arc::clone(&heap);
-            thread::spawn(move || bell::wait(&heap, 0, || heap.parent.stop.0.load(Ordering::Relaxed) != 0))
+            thread::spawn(move || bell::wait(&heap, None, || heap.parent.stop.0.load(Ordering::Relaxed) != 0))
         };
         heap.parent.stop.0.store(1, Ordering::Relaxed);
         bell::wake_worker(&heap);
@@ -210,25 +225,40 @@ fn frame(seq: u32, len: u64) -> Frame {
     Frame { seq, kind: Kind::Value, segment: 0, len, ran: u64::from(seq) + 1000 }
 }
 
-/// Takes the next response, asleep until it is there.
-fn next_response(heap: &Arc<Heap>, reader: &mut Reader) -> (Frame, Vec<u8>) {
-    loop {
-        if let Some((frame, bytes)) = reader.next(heap, &LAYOUT).unwrap() {
-            reader.release(heap, &frame);
-            return (frame, bytes);
+/// The parent's reading end, and how it sleeps.
+struct Parent {
+    reader: Reader,
+    wanted: Wanted,
+    by: fn(u32) -> Call,
+}
+
+impl Parent {
+    fn new(by: fn(u32) -> Call) -> Self {
+        Self { reader: Reader::default(), wanted: Wanted::default(), by }
+    }
+
+    /// Takes the next response, asleep until the worker has called for the one of this number.
+    fn next_response(&mut self, heap: &Arc<Heap>, number: u32) -> (Frame, Vec<u8>) {
+        loop {
+            if let Some((frame, bytes)) = self.reader.next(heap, &LAYOUT).unwrap() {
+                self.reader.pass(heap, &LAYOUT, &frame);
+                return (frame, bytes.to_vec());
+            }
+            self.reader.release(heap);
+            self.wanted.ask(heap, (self.by)(number));
+            bell::armed();
+            if heap.worker.tail.0.load(Ordering::Relaxed) == self.reader.head() {
+                match self.wanted.call() {
+                    Call::Thread(_) => heap.wait_for_tail(self.reader.head()),
+                    _ => heap.wait_for_doorbell(),
+                }
+            }
         }
-        bell::arm(heap);
-        bell::armed();
-        if reader.next(heap, &LAYOUT).unwrap().is_none() {
-            heap.wait_for_doorbell();
-        }
-        bell::disarm(heap);
     }
 }
 
-#[test]
-fn loom_a_sleeping_parent_never_misses_a_response() {
-    loom::model(|| {
+fn never_misses_a_response(by: fn(u32) -> Call) {
+    loom::model(move || {
         let heap = Heap::new();
         let worker = {
             let heap = Arc::clone(&heap);
@@ -237,8 +267,38 @@ fn loom_a_sleeping_parent_never_misses_a_response() {
                 writer.put(&heap, &LAYOUT, frame(0, 8), &[7; 8]);
             })
         };
-        let mut reader = Reader::default();
-        assert_eq!(next_response(&heap, &mut reader), (frame(0, 8), vec![7; 8]));
+        let mut parent = Parent::new(by);
+        assert_eq!(parent.next_response(&heap, 0), (frame(0, 8), vec![7; 8]));
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_sleeping_parent_never_misses_a_response() {
+    never_misses_a_response(Call::Doorbell);
+}
+
+#[test]
+fn loom_a_thread_asleep_on_the_link_never_misses_a_response() {
+    never_misses_a_response(Call::Thread);
+}
+
+/// The call for the second of two responses comes, whether the first has been taken by then or not.
+#[test]
+fn loom_a_call_for_a_later_response_is_not_lost() {
+    loom::model(|| {
+        let heap = Heap::new();
+        let worker = {
+            let heap = Arc::clone(&heap);
+            thread::spawn(move || {
+                let mut writer = Writer::default();
+                writer.put(&heap, &LAYOUT, frame(0, 0), &[]);
+                writer.put(&heap, &LAYOUT, frame(1, 0), &[]);
+            })
+        };
+        let mut parent = Parent::new(Call::Doorbell);
+        assert_eq!(parent.next_response(&heap, 1), (frame(0, 0), vec![]));
+        assert_eq!(parent.next_response(&heap, 1), (frame(1, 0), vec![]));
         worker.join().unwrap();
     });
 }
@@ -256,14 +316,14 @@ fn loom_a_full_ring_makes_the_worker_wait_and_loses_nothing() {
                 let mut writer = Writer::default();
                 for seq in 0..2 {
                     // 32 + 8 bytes each in a ring of 64: the second fits only after the first was taken, and wraps.
-                    bell::wait(&heap, 0, || writer.fits(&heap, &LAYOUT, 8));
+                    bell::wait(&heap, None, || writer.fits(&heap, &LAYOUT, 8));
                     writer.put(&heap, &LAYOUT, frame(seq, 8), &[seq as u8 + 1; 8]);
                 }
             })
         };
-        let mut reader = Reader::default();
+        let mut parent = Parent::new(Call::Doorbell);
         for seq in 0..2 {
-            assert_eq!(next_response(&heap, &mut reader), (frame(seq, 8), vec![seq as u8 + 1; 8]));
+            assert_eq!(parent.next_response(&heap, seq), (frame(seq, 8), vec![seq as u8 + 1; 8]));
         }
         worker.join().unwrap();
     });

@@ -1,0 +1,47 @@
+//! Jobs that end: each gets its outcome at once, under the pool's lock; who waits for it is told when the lock is gone.
+//!
+//! Threads are told by whoever has taken the response in. Tasks are told by the supervisor alone: their wakers are code of the
+//! user's, which may want a lock that the thread holds that just polls or submits.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::cell::{Cell, Facts, Raw, Tell};
+
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    told: SmallVec<[Tell; 1]>,
+    tasks: Vec<Tell>,
+    /// Jobs that have ended since the last look.
+    count: usize,
+}
+
+impl Ended {
+    pub(super) fn end(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) {
+        self.count += 1;
+        match cell.finish(outcome, facts) {
+            Some(tell) if tell.has_task() => self.tasks.push(tell),
+            tell => self.told.extend(tell),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Those to be told by any thread, and whether any job has ended.
+    pub(super) fn take(&mut self) -> (SmallVec<[Tell; 1]>, bool) {
+        (std::mem::take(&mut self.told), std::mem::take(&mut self.count) > 0)
+    }
+
+    /// Whether there is somebody to be told by the supervisor.
+    pub(super) fn has_tasks(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// Those to be told by the supervisor.
+    pub(super) fn take_tasks(&mut self) -> Vec<Tell> {
+        std::mem::take(&mut self.tasks)
+    }
+}

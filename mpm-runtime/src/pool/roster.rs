@@ -1,0 +1,150 @@
+//! Who can take a job, kept so that neither handing one out nor taking a response in has to look at all members.
+//!
+//! The thread that submits a job or takes in a response keeps it up to date in steps; at each turn of the supervisor, which alone
+//! starts, stops and buries processes, it is made anew from the members. So a step that it misses costs a turn and no job.
+
+use super::core::Core;
+use super::member::Process;
+
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    /// Slots whose process can take a job and has none, the most recently used last. May name one that has one meanwhile.
+    idle: Vec<usize>,
+    /// Processes that have jobs.
+    busy: usize,
+    /// Jobs that wait behind another one at their process.
+    ahead: usize,
+    /// Nobody had room when it was last looked at, and nothing has come back since.
+    is_full: bool,
+    /// Jobs that came since then.
+    turned_away: usize,
+    /// Where the next look for room begins.
+    cursor: usize,
+    /// Slots with requests that are written and not published.
+    unpublished: Vec<usize>,
+}
+
+impl Roster {
+    pub(super) fn busy(&self) -> usize {
+        self.busy
+    }
+
+    /// Whether there may be a job that another process could begin at once.
+    pub(super) fn is_uneven(&self) -> bool {
+        self.ahead > 0 && !self.idle.is_empty()
+    }
+
+    /// Whether nobody has room, as far as is known.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// The link of the chosen one has no room, for a reason that is not the number of its jobs.
+    pub(super) fn set_full(&mut self) {
+        self.is_full = true;
+    }
+
+    /// A process that had `before` jobs has `after` now.
+    fn account(&mut self, before: usize, after: usize) {
+        self.busy = (self.busy + usize::from(after > 0)).saturating_sub(usize::from(before > 0));
+        self.ahead = (self.ahead + after.saturating_sub(1)).saturating_sub(before.saturating_sub(1));
+        self.is_full &= after >= before;
+    }
+}
+
+/// A thread that hands in jobs to members that have no room takes in their responses once in so many jobs, so that it need not
+/// share the lock, nor its CPU, with the supervisor.
+const LOOK_EVERY: usize = 64;
+
+impl Core {
+    /// To be called for each new job.
+    pub(super) fn look_now_and_then(&mut self) {
+        if !self.roster.is_full {
+            return;
+        }
+        self.roster.turned_away += 1;
+        if self.roster.turned_away.is_multiple_of(LOOK_EVERY) {
+            self.drain();
+        }
+    }
+
+    /// Makes the roster anew.
+    pub(super) fn survey(&mut self) {
+        let mut idle: Vec<(u64, usize)> = Vec::new();
+        let (mut busy, mut ahead) = (0, 0);
+        for (slot, member) in self.members.iter_mut().enumerate() {
+            let Some(process) = member.process.as_mut() else { continue };
+            process.is_listed = process.is_idle();
+            if process.is_listed {
+                idle.push((process.last_used, slot));
+            }
+            busy += usize::from(!process.in_flight.is_empty());
+            ahead += process.in_flight.len().saturating_sub(1);
+        }
+        idle.sort_unstable();
+        let roster = &mut self.roster;
+        roster.idle.clear();
+        roster.idle.extend(idle.into_iter().map(|(_, slot)| slot));
+        (roster.busy, roster.ahead, roster.is_full) = (busy, ahead, false);
+    }
+
+    /// To be called after the jobs of a slot's process have changed: it had `before`.
+    pub(super) fn note_change(&mut self, slot: usize, before: usize) {
+        let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { return };
+        self.roster.account(before, process.in_flight.len());
+        if process.is_idle() && !process.is_listed {
+            process.is_listed = true;
+            self.roster.idle.push(slot);
+        }
+    }
+
+    /// The slot for the next job, and how many it may get in a row: an idle one, the most recently used first, since its memory
+    /// is warm; else of two neighbours that have room the one with fewer jobs (Mitzenmacher, "The Power of Two Choices in
+    /// Randomized Load Balancing", 2001; here they go round).
+    pub(super) fn choose(&mut self, limit: u32) -> Option<(usize, usize)> {
+        while let Some(slot) = self.roster.idle.pop() {
+            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
+            process.is_listed = false;
+            if process.is_idle() && process.may_take(self.max_jobs) > 0 {
+                return Some((slot, 1));
+            }
+        }
+        if self.roster.is_full {
+            return None;
+        }
+        let count = self.members.len();
+        let room = |slot: usize| {
+            let process = self.members.get(slot)?.process.as_ref()?;
+            let room = limit.saturating_sub(process.link.in_flight());
+            let room = process.may_take(self.max_jobs).min(room.into());
+            (process.takes_jobs() && room > 0).then(|| (usize::try_from(room).unwrap_or(usize::MAX), slot))
+        };
+        let mut neighbours = (0..count).map(|step| (self.roster.cursor + step) % count).filter_map(room);
+        let chosen = [neighbours.next(), neighbours.next()].into_iter().flatten().max();
+        let Some((room, slot)) = chosen else {
+            self.roster.is_full = true;
+            return None;
+        };
+        self.roster.cursor = (slot + 1) % count;
+        // As many as are its share, so that a long queue is dealt out in long runs.
+        Some((slot, room.min(self.waiting.div_ceil(count).max(1))))
+    }
+
+    /// Notes that the link of a slot has something to publish.
+    pub(super) fn note_unpublished(&mut self, slot: usize) {
+        if self.roster.unpublished.last() != Some(&slot) {
+            self.roster.unpublished.push(slot);
+        }
+    }
+
+    pub(super) fn next_unpublished(&mut self) -> Option<usize> {
+        self.roster.unpublished.pop()
+    }
+}
+
+impl Process {
+    /// Whether it can take a job and has none.
+    pub(super) fn is_idle(&self) -> bool {
+        self.takes_jobs() && self.in_flight.is_empty()
+    }
+}

@@ -1,0 +1,53 @@
+//! Cells that are used again: a thread that submits jobs and waits for them takes no memory for the next ones.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::cell::Cell;
+
+/// Cells that a thread keeps.
+const KEPT: usize = 256;
+
+thread_local! {
+    static SPARES: RefCell<Vec<Arc<Cell>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A job's cell in the hand of who waits for it. Dropped as the last one, it is kept for another job.
+#[derive(Debug)]
+pub(super) struct Held(Option<Arc<Cell>>);
+
+impl Held {
+    /// A cell for a new job.
+    pub(super) fn new(target: &'static str) -> Self {
+        let renewed = SPARES.with_borrow_mut(Vec::pop).and_then(|mut cell| {
+            *Arc::get_mut(&mut cell)? = Cell::new(target);
+            Some(cell)
+        });
+        Self(Some(renewed.unwrap_or_else(|| Arc::new(Cell::new(target)))))
+    }
+}
+
+impl Deref for Held {
+    type Target = Arc<Cell>;
+
+    fn deref(&self) -> &Arc<Cell> {
+        self.0.as_ref().expect("it is taken in drop alone")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(mut cell) = self.0.take() else { return };
+        if Arc::get_mut(&mut cell).is_some_and(Cell::is_used) {
+            // A thread that ends has no place for it any more.
+            let _ = SPARES.try_with(|spares| {
+                if let Ok(mut spares) = spares.try_borrow_mut()
+                    && spares.len() < KEPT
+                {
+                    spares.push(cell);
+                }
+            });
+        }
+    }
+}
