@@ -33,7 +33,7 @@ impl Core {
                 self.queue.pop_front();
             }
             if self.queue.is_empty() && !self.steal() {
-                return;
+                return self.shrink_queue();
             }
             let Some((slot, most)) = self.choose(limit) else { return };
             for _ in 0..most {

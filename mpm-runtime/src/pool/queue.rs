@@ -8,7 +8,17 @@ use super::member::Waiting;
 use crate::error::{Cancelled, JobError};
 use crate::link::Bytes;
 
+/// Places that an empty queue keeps: about twice what it holds by default, so that it takes no memory for the next jobs.
+const KEPT: usize = 2048;
+
 impl Core {
+    /// To be called when the queue is empty: gives back the memory of a long one.
+    pub(super) fn shrink_queue(&mut self) {
+        if self.queue.capacity() > KEPT {
+            self.queue.shrink_to(KEPT);
+        }
+    }
+
     /// Puts a new job at the end of the queue.
     pub(super) fn enqueue(&mut self, cell: Arc<Cell>, target: u32, payload: Bytes) {
         self.last_job += 1;
