@@ -22,6 +22,8 @@ pub(super) struct Roster {
     cursor: usize,
     /// Slots with requests that are written and not published.
     unpublished: Vec<usize>,
+    /// For `survey` to sort in; empty in between.
+    sorted: Vec<(u64, usize)>,
 }
 
 impl Roster {
@@ -70,7 +72,7 @@ impl Core {
 
     /// Makes the roster anew.
     pub(super) fn survey(&mut self) {
-        let mut idle: Vec<(u64, usize)> = Vec::new();
+        let mut idle = std::mem::take(&mut self.roster.sorted);
         let (mut busy, mut ahead) = (0, 0);
         for (slot, member) in self.members.iter_mut().enumerate() {
             let Some(process) = member.process.as_mut() else { continue };
@@ -84,7 +86,8 @@ impl Core {
         idle.sort_unstable();
         let roster = &mut self.roster;
         roster.idle.clear();
-        roster.idle.extend(idle.into_iter().map(|(_, slot)| slot));
+        roster.idle.extend(idle.drain(..).map(|(_, slot)| slot));
+        roster.sorted = idle;
         (roster.busy, roster.ahead, roster.is_full) = (busy, ahead, false);
     }
 
