@@ -1,6 +1,7 @@
 //! What the tests of mpm share: a watchdog, a search for leaks, a process of one's own for a test, and a loaded machine.
 //! Nothing here knows mpm; the helpers look at processes from outside, as the system shows them.
 
+mod allocations;
 mod alone;
 mod block_on;
 mod busy;
@@ -11,9 +12,11 @@ mod leaks;
 mod process;
 mod sandbox;
 mod system;
+mod threads;
 mod wait;
 mod watchdog;
 
+pub use allocations::{Counting, allocations, allocations_here, bytes_in_use};
 pub use alone::{alone, alone_with_one_thread};
 pub use block_on::block_on;
 pub use busy::{Busy, busy};
@@ -22,11 +25,12 @@ pub use doomed::{Doomed, doomed, report};
 pub use gate::{Gate, wait_at};
 pub use leaks::Leaks;
 pub use process::{children_of, kill, process_gone, templates_of, try_kill};
-pub use sandbox::{deny, keep_to_one_cpu, pretend_control_group};
+pub use sandbox::{deny, deny_with, keep_to_one_cpu, pretend_control_group};
 pub use system::{
     AlarmStorm, ProcessLimit, become_nobody, block_signal, close_descriptor, close_descriptors_from, fork_and_return,
     in_forked_copy, join_the_parents_group, limit_descriptors, limit_descriptors_of, limit_file_size, limit_processes, raise,
     write_to_null,
 };
+pub use threads::{call_of, switches};
 pub use wait::wait_until;
 pub use watchdog::{Watchdog, watchdog, watchdog_after};

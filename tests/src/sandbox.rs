@@ -20,6 +20,14 @@ fn check(what: &str, result: libc::c_int) {
 /// # Panics
 /// If the system refuses to.
 pub fn deny(call: libc::c_long) {
+    deny_with(call, libc::EPERM);
+}
+
+/// As [`deny`], with this error.
+///
+/// # Panics
+/// As [`deny`].
+pub fn deny_with(call: libc::c_long, error: i32) {
     let call = u32::try_from(call).expect("the number of a system call");
     let step = |code: u32, k: u32, yes: u8, no: u8| libc::sock_filter {
         code: u16::try_from(code).expect("the code of a step"),
@@ -31,7 +39,7 @@ pub fn deny(call: libc::c_long) {
     let mut steps = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, number, 0, 0),
         step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call, 0, 1),
-        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs(), 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | error.unsigned_abs(), 0, 0),
         step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
     ];
     let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
