@@ -10,6 +10,7 @@ mod contestants;
 mod figures;
 mod print;
 mod rounds;
+mod scale;
 mod table;
 mod work;
 
@@ -52,6 +53,17 @@ struct Options {
 enum Task {
     /// Compare two runs by their ratios: an older figures.json, and one that is the last run's if not given
     Compare { old: PathBuf, new: Option<PathBuf> },
+    /// mpm alone: the cost of a job by the number of workers and of waiting jobs; memory; wake-ups of idle workers
+    Scale {
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Only rows whose name has this text: one-by-one, round-trip, submit, drain, bytes, idle
+        #[arg(long, default_value = "")]
+        measure: String,
+    },
+    /// Find one value of that table in this process
+    #[command(hide = true)]
+    ScaleOne { measure: String, size: u32 },
     /// Do one measure in this process
     #[command(hide = true)]
     Measure { contestant: String, measure: String },
@@ -102,6 +114,8 @@ fn main() -> Result<(), String> {
             let new = new.unwrap_or_else(|| results("figures.json"));
             compare::table(&Figures::read(&old)?, &Figures::read(&new)?);
         }
+        Some(Task::Scale { rounds, measure }) => scale::table(rounds, &measure)?,
+        Some(Task::ScaleOne { measure, size }) => scale::one(&measure, size),
         Some(Task::Measure { contestant, measure }) => contestants::measure(&contestant, &measure),
         Some(Task::Serve { contestant, arguments }) => contestants::serve(&contestant, &arguments),
     }
