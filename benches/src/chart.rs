@@ -29,7 +29,7 @@ fn bars(figures: &Figures, figure: &Figure) -> Vec<Bar> {
     let bar = |(who, colour): (String, RGBColor)| {
         let ratio = figures.ratio(figure.key, &who, figure.limit)?.median;
         let times_worse = if figure.better == Better::Lower { ratio } else { ratio.recip() };
-        let label = format!("{}   {who}", short(figures.spread(figure.key, &who)?.median));
+        let label = format!("{} — {who}", short(figures.spread(figure.key, &who)?.median));
         Some(Bar { who, times_worse, label, colour })
     };
     who.into_iter().chain(peer).filter_map(bar).filter(|bar| bar.times_worse.is_finite()).collect()
@@ -47,7 +47,7 @@ pub(crate) fn draw(figures: &Figures, file: &Path) -> Result<(), Box<dyn Error>>
     let left = scale.start;
     let mut chart = ChartBuilder::on(&root)
         .margin(16)
-        .caption("times worse than the limit (1), with medians", ("sans-serif", 20))
+        .caption("times worse than the limit (left of 1: better), and medians", ("sans-serif", 20))
         .x_label_area_size(28)
         .build_cartesian_2d(scale.log_scale(), f64::from(rows)..0.0)?;
     chart.configure_mesh().disable_y_mesh().disable_y_axis().x_label_formatter(&|times| short(*times)).draw()?;
@@ -56,7 +56,7 @@ pub(crate) fn draw(figures: &Figures, file: &Path) -> Result<(), Box<dyn Error>>
         for (place, bar) in (0..).map(f64::from).zip(bars) {
             let (top, end) = (row + 0.33 + 0.2 * place, bar.times_worse.min(FURTHEST));
             chart.draw_series([Rectangle::new([(1.0, top), (end, top + 0.17)], bar.colour.filled())])?;
-            let label = Text::new(format!("  {}", bar.label), (end.max(1.0), top + 0.02), ("sans-serif", 12));
+            let label = Text::new(bar.label.clone(), (end.max(1.0) * 1.04, top + 0.02), ("sans-serif", 12));
             chart.draw_series([label])?;
         }
     }

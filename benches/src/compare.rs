@@ -24,6 +24,10 @@ fn line(figure: &Figure, who: &str, to: &str, [old, new]: [&Figures; 2]) {
 
 /// Prints mpm's ratios to the limits and to threads in both runs.
 pub(crate) fn table(old: &Figures, new: &Figures) {
+    let how = |figures: &Figures| (figures.machine.cpu.clone(), figures.machine.kernel.clone(), figures.under_load, figures.quick);
+    if how(old) != how(new) {
+        println!("The runs differ: (processor, kernel, under load, quick) was {:?} and is {:?}.\n", how(old), how(new));
+    }
     println!("| | | ratio to | old | new | |\n|---|---|---|---|---|---|");
     for figure in MEASURES.iter().flat_map(|measure| measure.figures) {
         for who in new.values.get(figure.key).into_iter().flatten().map(|(who, _)| who).filter(|who| who.starts_with(MPM)) {

@@ -157,7 +157,7 @@ pub(crate) fn run(wanted: &Wanted) -> Figures {
     for round in 0..wanted.rounds {
         for measure in MEASURES.iter().filter(|measure| wanted.has(measure)) {
             let begin = Instant::now();
-            let turns: Vec<_> = present.iter().filter(|contestant| contestant.measures.contains(&measure.key)).collect();
+            let turns: Vec<_> = present.iter().filter(|contestant| contestant.does(measure)).collect();
             for place in 0..turns.len() {
                 figures.take(round, turns[(round + place) % turns.len()], measure, wanted);
             }

@@ -38,7 +38,23 @@ pub(crate) struct Contestant {
     pub(crate) program: Program,
     /// Its name among those of that program.
     pub(crate) key: &'static str,
-    pub(crate) measures: &'static [&'static str],
+    does: Does,
+}
+
+/// Which measures somebody takes part in.
+enum Does {
+    AllBut(&'static [&'static str]),
+    Only(&'static [&'static str]),
+}
+
+impl Contestant {
+    /// Whether it takes part in this measure.
+    pub(crate) fn does(&self, measure: &Measure) -> bool {
+        match self.does {
+            Does::AllBut(others) => !others.contains(&measure.key),
+            Does::Only(these) => these.contains(&measure.key),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -69,6 +85,7 @@ const SPLIT: &str = "limit: static split";
 
 use Aim::{TimesTheLimit, TimesTheThreads, Value};
 use Better::{Higher, Lower};
+use Does::{AllBut, Only};
 use Program::{Here, Limits, Node, Other, Python, StaticLimits};
 
 const fn figure(key: &'static str, title: &'static str, better: Better, limit: &'static str, aims: &'static [Aim]) -> Figure {
@@ -144,122 +161,38 @@ pub(crate) const MEASURES: &[Measure] = &[
     ),
 ];
 
-const ALL: &[&str] = &[
-    "round-trip",
-    "asleep",
-    "one-by-one",
-    "map",
-    "echo-1",
-    "echo-16",
-    "borrowed-1",
-    "borrowed-16",
-    "first-pool",
-    "later-pool",
-    "process-per-job",
-    "one-process",
-    "cpu",
-    "idle",
-    "kill",
-];
-const STARTS: &[&str] = &["first-pool", "later-pool", "process-per-job", "one-process", "idle"];
-const RIPOSTES: &[&str] = &["round-trip", "asleep", "echo-1", "echo-16", "borrowed-1", "borrowed-16", "idle"];
-const EXECUTOR: &[&str] = &[
-    "round-trip",
-    "asleep",
-    "one-by-one",
-    "map",
-    "echo-1",
-    "echo-16",
-    "borrowed-1",
-    "borrowed-16",
-    "first-pool",
-    "later-pool",
-    "cpu",
-    "idle",
-    "kill",
-];
+const STARTS: Does = Only(&["first-pool", "later-pool", "process-per-job", "one-process", "idle"]);
+const STARTS_AND_ENDS: Does = Only(&["first-pool", "later-pool", "process-per-job", "one-process", "idle", "kill"]);
+/// Those that are no pools, but a way to call another process.
+const RPC: Does = Only(&["round-trip", "asleep", "echo-1", "echo-16", "borrowed-1", "borrowed-16", "idle"]);
 
-const NODE: &[&str] = &[
-    "round-trip",
-    "asleep",
-    "one-by-one",
-    "echo-1",
-    "echo-16",
-    "borrowed-1",
-    "borrowed-16",
-    "first-pool",
-    "later-pool",
-    "cpu",
-    "idle",
-    "kill",
-];
-
-const fn contestant(name: &'static str, program: Program, key: &'static str, measures: &'static [&'static str]) -> Contestant {
-    Contestant { name, program, key, measures }
+const fn contestant(name: &'static str, program: Program, key: &'static str, does: Does) -> Contestant {
+    Contestant { name, program, key, does }
 }
 
 pub(crate) const CONTESTANTS: &[Contestant] = &[
-    contestant(MPM, Here, "mpm", ALL),
-    contestant("mpm, other build", Other, "mpm", ALL),
+    contestant(MPM, Here, "mpm", AllBut(&[])),
+    contestant("mpm, other build", Other, "mpm", AllBut(&[])),
     contestant("mpm, fork", Here, "mpm-fork", STARTS),
     contestant("mpm, spawn", Here, "mpm-spawn", STARTS),
-    contestant(FUTEX, Limits, "sleep", &["round-trip", "asleep"]),
-    contestant(SPIN, Limits, "spin", &["round-trip"]),
-    contestant(RING, Limits, "batch-1", &["one-by-one", "map"]),
-    contestant(RINGS, Limits, "batch-64", &["one-by-one", "map"]),
-    contestant(COPIES, Limits, "copies", &["echo-1", "echo-16", "borrowed-1", "borrowed-16"]),
-    contestant(FORK, Limits, "fork", &["first-pool", "later-pool", "process-per-job", "one-process", "idle", "kill"]),
-    contestant(EXEC, Limits, "exec", &["first-pool", "later-pool", "process-per-job", "one-process", "idle", "kill"]),
-    contestant("limit: exec, static", StaticLimits, "exec", STARTS),
-    contestant(SPLIT, Limits, "split", &["cpu"]),
-    contestant(
-        THREADS,
-        Here,
-        "threads",
-        &[
-            "round-trip",
-            "asleep",
-            "one-by-one",
-            "map",
-            "echo-1",
-            "echo-16",
-            "borrowed-1",
-            "borrowed-16",
-            "first-pool",
-            "later-pool",
-            "process-per-job",
-            "one-process",
-            "cpu",
-        ],
-    ),
-    contestant(
-        "procspawn 1.0",
-        Here,
-        "procspawn",
-        &[
-            "round-trip",
-            "asleep",
-            "one-by-one",
-            "echo-1",
-            "echo-16",
-            "borrowed-1",
-            "borrowed-16",
-            "first-pool",
-            "later-pool",
-            "process-per-job",
-            "one-process",
-            "cpu",
-            "idle",
-            "kill",
-        ],
-    ),
-    contestant("ipc-channel 0.23", Here, "ipc-channel", RIPOSTES),
-    contestant("iceoryx2 0.10, events", Here, "iceoryx2", RIPOSTES),
-    contestant("iceoryx2 0.10, polling", Here, "iceoryx2-polling", RIPOSTES),
-    contestant("Python multiprocessing.Pool", Python, "Pool", ALL),
+    contestant(FUTEX, Limits, "sleep", Only(&["round-trip", "asleep"])),
+    contestant(SPIN, Limits, "spin", Only(&["round-trip"])),
+    contestant(RING, Limits, "batch-1", Only(&["one-by-one", "map"])),
+    contestant(RINGS, Limits, "batch-64", Only(&["one-by-one", "map"])),
+    contestant(COPIES, Limits, "copies", Only(&["echo-1", "echo-16", "borrowed-1", "borrowed-16"])),
+    contestant(FORK, Limits, "fork", STARTS_AND_ENDS),
+    contestant(EXEC, Limits, "exec", STARTS_AND_ENDS),
+    contestant("limit: exec, static", StaticLimits, "exec", STARTS_AND_ENDS),
+    contestant(SPLIT, Limits, "split", Only(&["cpu"])),
+    contestant(THREADS, Here, "threads", AllBut(&["idle", "kill"])),
+    contestant("procspawn 1.0", Here, "procspawn", AllBut(&["map"])),
+    contestant("ipc-channel 0.23", Here, "ipc-channel", RPC),
+    contestant("iceoryx2 0.10, events", Here, "iceoryx2", RPC),
+    contestant("iceoryx2 0.10, polling", Here, "iceoryx2-polling", RPC),
+    contestant("Python multiprocessing.Pool", Python, "Pool", AllBut(&[])),
     contestant("Python Pool, forkserver", Python, "Pool-forkserver", STARTS),
     contestant("Python Pool, spawn", Python, "Pool-spawn", STARTS),
-    contestant("Python ProcessPoolExecutor", Python, "ProcessPoolExecutor", EXECUTOR),
-    contestant("Python loky", Python, "loky", EXECUTOR),
-    contestant("Node workerpool", Node, "workerpool", NODE),
+    contestant("Python ProcessPoolExecutor", Python, "ProcessPoolExecutor", AllBut(&["process-per-job", "one-process"])),
+    contestant("Python loky", Python, "loky", AllBut(&["process-per-job", "one-process"])),
+    contestant("Node workerpool", Node, "workerpool", AllBut(&["map", "process-per-job", "one-process"])),
 ];

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use iceoryx2::port::{client::Client, listener::Listener, notifier::Notifier, server::Server};
 use iceoryx2::prelude::*;
 
-use super::Contestant;
+use super::measure::Contestant;
 use crate::work::{self, MIB};
 
 type Numbers = Client<ipc::Service, u64, (), u64, ()>;

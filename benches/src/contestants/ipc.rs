@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
 
-use super::Contestant;
+use super::measure::Contestant;
 use crate::work;
 
 /// The caller's ends, made by the worker.

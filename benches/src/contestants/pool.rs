@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mpm::{JobHandle, Pool, Process, StartMethod, worker};
 
-use super::Contestant;
+use super::measure::Contestant;
 use crate::work;
 
 #[worker]

@@ -7,7 +7,7 @@ use procspawn::{JoinHandle, Pool};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
-use super::Contestant;
+use super::measure::Contestant;
 use crate::work;
 
 pub(super) struct Procspawn(Pool);

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::Contestant;
+use super::measure::Contestant;
 use crate::work;
 
 pub(super) struct Threads {

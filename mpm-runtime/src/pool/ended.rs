@@ -21,8 +21,9 @@ impl Ended {
     pub(super) fn end(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) {
         self.count += 1;
         match cell.finish(outcome, facts) {
+            None => {}
             Some(tell) if tell.has_task() => self.tasks.push(tell),
-            tell => self.told.extend(tell),
+            Some(tell) => self.told.push(tell),
         }
     }
 
@@ -33,6 +34,11 @@ impl Ended {
     /// Those to be told by any thread, and whether any job has ended.
     pub(super) fn take(&mut self) -> (SmallVec<[Tell; 1]>, bool) {
         (std::mem::take(&mut self.told), std::mem::take(&mut self.count) > 0)
+    }
+
+    /// Whether nobody is to be told of anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.told.is_empty() && self.tasks.is_empty()
     }
 
     /// Whether there is somebody to be told by the supervisor.

@@ -51,6 +51,14 @@ pub(super) struct Changes {
     wake_supervisor: bool,
 }
 
+impl Core {
+    /// Whether nobody has to be told of what has changed.
+    fn is_quiet(&self) -> bool {
+        let minds_the_queue = self.blocked > 0 || self.ending.is_some();
+        self.jobs_ended.is_empty() && !self.wake && !self.ended && !minds_the_queue
+    }
+}
+
 impl Changes {
     fn of(core: &mut Core) -> Self {
         let (told, any_ended) = core.jobs_ended.take();
@@ -136,6 +144,9 @@ impl Shared {
     }
 
     pub(super) fn unlock(&self, mut core: MutexGuard<'_, Core>) {
+        if core.is_quiet() {
+            return;
+        }
         let changes = Changes::of(&mut core);
         drop(core);
         self.tell(changes);
@@ -153,10 +164,7 @@ impl Shared {
         if ended {
             self.ended.notify_all();
         }
-        if !told.is_empty() {
-            told.into_iter().for_each(Tell::tell);
-        }
-        tasks.into_iter().for_each(Tell::tell);
+        told.into_iter().chain(tasks).for_each(Tell::tell);
     }
 
     /// Whether this is a copy, made by `fork`, of the process that made the pool.

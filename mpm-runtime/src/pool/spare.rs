@@ -32,6 +32,7 @@ impl Deref for Held {
     type Target = Arc<Cell>;
 
     fn deref(&self) -> &Arc<Cell> {
+        // Cannot fail: only `drop` takes the cell out.
         self.0.as_ref().expect("it is taken in drop alone")
     }
 }

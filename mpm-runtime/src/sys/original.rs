@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 
 /// The kernel gives memory in pages of at least so many bytes.
+// Cannot fail: it is not zero.
 const PAGE: NonZero<usize> = NonZero::new(4096).unwrap();
 
 /// Remembers the process that made it.

@@ -2,6 +2,8 @@
 //! of the threads, and every stale read that loom knows. It does not know all that the memory model allows: no load is let
 //! see a store that comes later. The model of a full ring alone is bounded, to three preemptions.
 //!
+//! Longer than 300 lines, because all models stand on one heap.
+//!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p mpm-runtime --release --lib loom`.
 
 use loom::sync::{Arc, Condvar, Mutex};
