@@ -236,6 +236,8 @@ impl Supervisor {
     pub(super) fn vacate(&self, core: &mut Core, incarnation: u64) -> Option<usize> {
         let (slot, process) = core.remove(incarnation)?;
         self.poller.forget(&process.link);
+        drop(process);
+        self.shared.shelf.forget_lost();
         slot
     }
 }
