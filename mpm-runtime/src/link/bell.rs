@@ -181,21 +181,22 @@ impl Caller {
         if number.wrapping_sub(from) > u32::MAX / 2 {
             return;
         }
-        self.make(memory, word);
+        self.called = word;
+        Self::make(memory, word);
     }
 
-    /// Calls before this side waits for responses to be taken, which may be earlier than the parent has wanted.
-    pub(crate) fn call(&mut self, memory: &impl Memory) {
+    /// Calls before this side waits for responses to be taken, which may be earlier than the parent has wanted: its wish stays the
+    /// same then, so this is not counted as the call for it.
+    pub(crate) fn call(memory: &impl Memory) {
         // Pairs with the fence in `armed`: a wish that is not seen here is one of a parent that looks once more.
         fence(Ordering::SeqCst);
         let word = memory.parent_page().wanted.0.load(Ordering::Relaxed);
-        if word >> 32 & 3 != 0 && word != self.called {
-            self.make(memory, word);
+        if word >> 32 & 3 != 0 {
+            Self::make(memory, word);
         }
     }
 
-    fn make(&mut self, memory: &impl Memory, word: u64) {
-        self.called = word;
+    fn make(memory: &impl Memory, word: u64) {
         if word >> 32 & 3 == DOORBELL { memory.ring() } else { memory.wake_parent() }
     }
 }

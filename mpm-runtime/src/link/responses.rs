@@ -93,9 +93,9 @@ impl Writer {
     }
 
     /// Waits until `ready` holds, for which the parent has to take responses: it is called, since it may want to look later.
-    pub(crate) fn wait(&mut self, memory: &impl Memory, patience: Option<&mut Patience>, ready: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait(&self, memory: &impl Memory, patience: Option<&mut Patience>, ready: impl Fn(&Self) -> bool) {
         if !ready(self) {
-            self.caller.call(memory);
+            Caller::call(memory);
             bell::wait(memory, patience, || ready(self));
         }
     }

@@ -142,7 +142,7 @@ impl Core {
 
     /// Takes in the responses of all members; whether there were any.
     pub(super) fn drain(&mut self) -> bool {
-        (0..self.members.len()).fold(false, |any, slot| self.drain_slot(slot) || any)
+        (0..self.members.len()).filter(|slot| self.drain_slot(*slot)).count() > 0
     }
 
     /// Takes in the responses of one member; whether there were any.
