@@ -232,6 +232,21 @@ fn a_queue_of_large_jobs_takes_few_descriptors() {
     });
 }
 
+#[worker]
+fn add_up_in_a_copy(bytes: &[u8], sum: u64) -> bool {
+    in_forked_copy(|| add_up(bytes) == sum)
+}
+
+#[mpm::test]
+fn a_job_that_forks_has_its_large_arguments_in_the_copy() {
+    let _watchdog = watchdog();
+    let pool = pool_of(1);
+    for n in 0..3 {
+        let bytes = payload(n, MIB);
+        assert!(pool.run(add_up_in_a_copy::job(&bytes, add_up(&bytes))).unwrap());
+    }
+}
+
 #[mpm::test]
 fn a_forked_copy_neither_has_the_segments_nor_gives_them_back() {
     alone("a_forked_copy_neither_has_the_segments_nor_gives_them_back", || {

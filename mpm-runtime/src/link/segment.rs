@@ -96,6 +96,10 @@ impl Incoming {
                 let text = format!("segment {number} came where {expected} was due");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             }
+            if now {
+                // A copy of the parent has no use for it. In a worker it is an argument of a job, which may fork and read it there.
+                mapping.keep_from_copies()?;
+            }
             self.slots[slot_of(number)] = Some((number, Arc::new(mapping)));
         }
         Ok(())
@@ -111,9 +115,7 @@ impl Incoming {
         let number = u32::from_le_bytes([a, b, c, d]);
         let capacity = usize::try_from(u64::from_le_bytes(capacity)).map_err(io::Error::other)?;
         let memfd = Memfd::from_foreign(fd, capacity)?;
-        let mapping = Mapping::new(&memfd, capacity, Access::Read)?;
-        mapping.keep_from_copies()?;
-        Ok((number, mapping))
+        Ok((number, Mapping::new(&memfd, capacity, Access::Read)?))
     }
 
     /// The payload in this segment has been used, or is in other hands.

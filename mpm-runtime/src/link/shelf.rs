@@ -90,10 +90,12 @@ pub(crate) struct Large {
 
 impl Large {
     pub(super) fn segment(&self) -> &Segment {
+        // Cannot fail: the drop alone takes it out.
         self.segment.as_ref().expect(THERE)
     }
 
     pub(super) fn segment_mut(&mut self) -> &mut Segment {
+        // Cannot fail: the drop alone takes it out.
         self.segment.as_mut().expect(THERE)
     }
 
