@@ -57,13 +57,10 @@ pub(crate) fn announce(socket: &Socket, number: u32, capacity: usize, memfd: imp
     socket.send(&message, &[memfd.as_fd()])
 }
 
-/// A segment of the other side in each place, with its number.
-type Places = Box<[Option<(u32, Arc<Mapping>)>; SLOTS]>;
-
 /// The other side's segments.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
-    slots: Places,
+    slots: [Option<(u32, Arc<Mapping>)>; SLOTS],
 }
 
 impl Incoming {
@@ -129,7 +126,7 @@ impl Incoming {
 /// written to where both counts are the same. The parent keeps so few (`lease.rs`) that a worker always gets one back.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    slots: Box<[Own; SLOTS]>,
+    slots: [Own; SLOTS],
     clock: u64,
 }
 

@@ -249,6 +249,12 @@ impl Shelf {
         given_up.is_some()
     }
 
+    /// Gives up all free segments: there will be no more jobs.
+    pub(crate) fn clear(&self) {
+        let all = std::mem::take(&mut self.lock().free);
+        drop(all);
+    }
+
     /// Gives up the segments of workers that are gone.
     pub(crate) fn forget_lost(&self) {
         let lost: Vec<_> = self.lock().free.extract_if(.., |segment| segment.is_lost()).collect();

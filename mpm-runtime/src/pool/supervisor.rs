@@ -74,6 +74,8 @@ impl Supervisor {
             core.ended = true;
         });
         drop(self);
+        // Handles may outlive the pool, and with them what they share.
+        shared.shelf.clear();
         let awake = thread.lend(awake, || shared.tell(changes));
         drop(shared);
         drop(awake);
