@@ -88,7 +88,6 @@ pub(super) struct Shared {
     pub(super) plan: Arc<Plan>,
     pub(super) registry: &'static Registry,
     pub(super) doorbell: Doorbell,
-    /// Where large arguments are put before they are submitted.
     pub(super) shelf: Arc<Shelf>,
     pub(super) core: Mutex<Core>,
     /// The queue has room, or never will have.
