@@ -182,7 +182,22 @@ impl Caller {
             return;
         }
         self.called = word;
-        if kind == DOORBELL { memory.ring() } else { memory.wake_parent() }
+        Self::make(memory, word);
+    }
+
+    /// Calls before this side waits for responses to be taken, which may be earlier than the parent has wanted: its wish stays the
+    /// same then, so this is not counted as the call for it.
+    pub(crate) fn call(memory: &impl Memory) {
+        // Pairs with the fence in `armed`: a wish that is not seen here is one of a parent that looks once more.
+        fence(Ordering::SeqCst);
+        let word = memory.parent_page().wanted.0.load(Ordering::Relaxed);
+        if word >> 32 & 3 != 0 {
+            Self::make(memory, word);
+        }
+    }
+
+    fn make(memory: &impl Memory, word: u64) {
+        if word >> 32 & 3 == DOORBELL { memory.ring() } else { memory.wake_parent() }
     }
 }
 

@@ -52,14 +52,14 @@ impl Core {
     }
 
     /// False when the member has no room and the job is back at the front of the queue.
-    fn hand_over(&mut self, slot: usize, job: Waiting) -> bool {
+    fn hand_over(&mut self, slot: usize, mut job: Waiting) -> bool {
         self.clock += 1;
         let clock = self.clock;
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else {
             self.requeue(vec![job]);
             return false;
         };
-        match process.link.push(job.target, job.cell.id(), 1, &job.payload) {
+        match process.link.push(&self.shelf, job.target, job.cell.id(), 1, &mut job.payload) {
             Ok(number) => {
                 job.cell.set_place(Place::Member(u32::try_from(slot).unwrap_or(u32::MAX), number));
                 process.last_used = clock;

@@ -5,6 +5,7 @@
 
 use super::core::Core;
 use super::member::Process;
+use crate::link::Worker;
 
 #[derive(Debug, Default)]
 pub(super) struct Roster {
@@ -128,6 +129,14 @@ impl Core {
         self.roster.cursor = (slot + 1) % count;
         // As many as are its share, so that a long queue is dealt out in long runs.
         Some((slot, room.min(self.waiting.div_ceil(count).max(1))))
+    }
+
+    /// The worker that would get a job now, or else has least to do; another one may be faster in the end.
+    pub(super) fn likely(&self) -> Option<Worker> {
+        let process = |slot: &usize| self.members.get(*slot)?.process.as_ref();
+        let idle = self.roster.idle.iter().rev().filter_map(process).find(|process| process.is_idle());
+        let least = || self.processes().filter(|process| process.takes_jobs()).min_by_key(|process| process.link.in_flight());
+        idle.or_else(least).map(|process| process.link.worker())
     }
 
     /// Notes that the link of a slot has something to publish.

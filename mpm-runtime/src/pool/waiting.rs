@@ -11,13 +11,13 @@ use super::shared::Shared;
 use super::spare::Held;
 use super::watcher::{Finished, Watcher, remaining};
 use crate::error::{JobError, Refusal};
-use crate::link::Bytes;
+use crate::link::Payload;
 use crate::link::sync::Ordering;
 use crate::sys::Wait;
 
 impl Shared {
     /// Puts a job into the queue and waits for its end: as a submission and a wait, in one step less.
-    pub(super) fn run(&self, cell: &Held, target: u32, payload: Bytes) -> Result<Option<Result<Raw, JobError>>, Refusal> {
+    pub(super) fn run(&self, cell: &Held, target: u32, payload: Payload) -> Result<Option<Result<Raw, JobError>>, Refusal> {
         let mut core = self.enter(cell, target, payload, true)?;
         core.hand_out();
         // Before it is published: its worker shall call nobody.

@@ -84,6 +84,12 @@ impl Memfd {
     }
 }
 
+impl From<Memfd> for OwnedFd {
+    fn from(memfd: Memfd) -> Self {
+        memfd.0
+    }
+}
+
 impl AsFd for Memfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -167,6 +173,30 @@ impl Mapping {
         unsafe { ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()) };
     }
 
+    /// A copy of the first `len` bytes, whatever the other process left there or writes there meanwhile.
+    ///
+    /// # Errors
+    /// When this process has no memory for them.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    pub(crate) fn to_vec(&self, len: usize) -> io::Result<Vec<u8>> {
+        self.check(0, len);
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(len).map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
+        // SAFETY: as in `read`; the vector owns room for `len` bytes more than it holds (`try_reserve_exact`), which is none, and
+        // a copy may write to memory that has no value yet.
+        unsafe { ptr::copy_nonoverlapping(self.start.as_ptr(), copy.as_mut_ptr(), len) };
+        // SAFETY: the capacity is at least `len`, and the copy has given each of these bytes a value.
+        unsafe { copy.set_len(len) };
+        Ok(copy)
+    }
+
+    /// Whether this is the process that made the mapping, and not a copy of it made by fork(2).
+    pub(crate) fn is_here(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
     /// The bytes at `at` as a slice, without a copy.
     ///
     /// For the worker only: it reads arguments that the parent published and leaves alone until the job's response. The
@@ -197,7 +227,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // In a copy of the process something else may lie there.
-        if self.owner == std::process::id() {
+        if self.is_here() {
             // SAFETY: start and len are those that mmap returned, and no reference into the mapping outlives `self`.
             let _ = unsafe { munmap(self.start.cast(), self.len) };
         }
