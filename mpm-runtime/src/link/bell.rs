@@ -7,7 +7,7 @@
 //!
 //! | word | written by | means |
 //! |---|---|---|
-//! | `bell` (worker page) | worker: ASLEEP before it sleeps, AWAKE after; parent: AWAKE when it wakes it | a wake-up call is needed |
+//! | `bell` (worker page) | worker: ASLEEP or FULL before it sleeps, AWAKE after; parent: AWAKE when it wakes it | a wake-up call is needed |
 //! | `wanted` (parent page) | parent | from which response on a call is needed, and which: see [`Call`] |
 //!
 //! The parent's word lies in memory that the worker cannot write, so that no stray write of a worker can keep the parent
@@ -20,7 +20,10 @@ use super::memory::Memory;
 use super::sync::{Ordering, fence, spin_loop};
 
 pub(crate) const AWAKE: u32 = 0;
+/// Asleep until there is a request.
 pub(crate) const ASLEEP: u32 = 1;
+/// Asleep until the parent has taken responses.
+pub(crate) const FULL: u32 = 2;
 
 /// How the parent wants to be told of the response to a request, by that one's number, or of a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +86,8 @@ pub(crate) fn spin(spins: u32, ready: impl Fn() -> bool) -> bool {
     false
 }
 
-/// Worker: waits until `ready` holds: a short spin where that can help, then sleep.
-pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, ready: impl Fn() -> bool) {
+/// Worker: waits until `ready` holds: a short spin where that can help, then sleep. `state` says for what.
+pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, state: u32, ready: impl Fn() -> bool) {
     if ready() {
         return;
     }
@@ -98,13 +101,13 @@ pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, ready:
     }
     let bell = &memory.worker_page().bell.0;
     loop {
-        bell.store(ASLEEP, Ordering::Relaxed);
+        bell.store(state, Ordering::Relaxed);
         // Pairs with the fence in `wake_worker`.
         fence(Ordering::SeqCst);
         if ready() {
             break;
         }
-        memory.sleep();
+        memory.sleep(state);
         if ready() {
             break;
         }
@@ -112,13 +115,18 @@ pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, ready:
     bell.store(AWAKE, Ordering::Relaxed);
 }
 
-/// Parent: call after publishing something that the worker may sleep for.
+/// Parent: call after publishing something that the worker may sleep for in any state.
 pub(crate) fn wake_worker(memory: &impl Memory) {
+    wake_worker_from(memory, ASLEEP);
+}
+
+/// Parent: call after publishing something that a worker may sleep for whose state is `lowest` or a later one. Should a job
+/// have written over the bell, one call too many is the lesser harm.
+pub(crate) fn wake_worker_from(memory: &impl Memory, lowest: u32) {
     let bell = &memory.worker_page().bell.0;
     // Pairs with the fence in `wait`.
     fence(Ordering::SeqCst);
-    // Anything but AWAKE: should a job have written over the bell, one call too many is the lesser harm.
-    if bell.load(Ordering::Relaxed) != AWAKE {
+    if bell.load(Ordering::Relaxed) >= lowest {
         bell.store(AWAKE, Ordering::Relaxed);
         memory.wake();
     }

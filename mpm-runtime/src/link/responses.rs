@@ -96,7 +96,7 @@ impl Writer {
     pub(crate) fn wait(&self, memory: &impl Memory, patience: Option<&mut Patience>, ready: impl Fn(&Self) -> bool) {
         if !ready(self) {
             Caller::call(memory);
-            bell::wait(memory, patience, || ready(self));
+            bell::wait(memory, patience, bell::FULL, || ready(self));
         }
     }
 
@@ -189,7 +189,7 @@ impl Reader {
         self.released = self.head;
         // Release pairs with the worker's Acquire in `Writer::fits`: the bytes were copied before.
         memory.parent_page().head.0.store(self.head, Ordering::Release);
-        bell::wake_worker(memory);
+        bell::wake_worker_from(memory, bell::FULL);
     }
 
     fn copy(&self, memory: &impl Memory, layout: &Layout, ahead: u64, into: &mut [u8]) {

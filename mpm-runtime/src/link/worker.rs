@@ -80,7 +80,7 @@ impl WorkerEnd {
                 let claim = claim::read(word);
                 claim.claimed != self.next || claim.waiting() > 0 || stop()
             };
-            bell::wait(&self.memory, self.patience.as_mut(), ready);
+            bell::wait(&self.memory, self.patience.as_mut(), bell::ASLEEP, ready);
             self.clock = 0;
         }
         if self.clock == 0 {

@@ -166,6 +166,11 @@ impl Cell {
         }
     }
 
+    /// The thread that slept on the word is awake: it need not be woken.
+    pub(super) fn stop_awaiting(&self) {
+        let _ = self.word.compare_exchange(AWAITED, OPEN, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// What a thread sleeps on while it reads `AWAITED`.
     pub(super) fn end_word(&self) -> &AtomicU32 {
         &self.word

@@ -89,7 +89,9 @@ impl Shared {
             }
             self.unlock(core);
             spins = 0;
-            if cell.await_end() && view.glance.sleep(cell.end_word(), AWAITED, left) == Wait::Unsupported {
+            let slept = if cell.await_end() { view.glance.sleep(cell.end_word(), AWAITED, left) } else { Wait::Woken };
+            cell.stop_awaiting();
+            if slept == Wait::Unsupported {
                 self.is_indirect.store(true, Ordering::Relaxed);
                 let mut core = self.lock();
                 core.leave(&view);
