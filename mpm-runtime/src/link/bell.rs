@@ -17,7 +17,7 @@
 //! idea is that of `used_event` in virtio (Virtual I/O Device 1.2, 2.7.10).
 
 use super::memory::Memory;
-use super::sync::{Ordering, fence, spin_loop};
+use super::sync::{Ordering, fence, spin_loop, yield_now};
 
 pub(crate) const AWAKE: u32 = 0;
 /// Asleep until there is a request.
@@ -75,16 +75,19 @@ impl Patience {
     }
 }
 
-/// Looks up to `spins` times; whether `ready` held.
+/// Looks up to `spins` times; whether `ready` held. Now and then it lets others have the CPU: the other side may wait for this one.
 pub(crate) fn spin(spins: u32, ready: impl Fn() -> bool) -> bool {
-    for _ in 0..spins {
+    for look in 1..=spins {
         if ready() {
             return true;
         }
-        spin_loop();
+        if look.is_multiple_of(LOOKS_IN_A_ROW) { yield_now() } else { spin_loop() }
     }
     false
 }
+
+/// Looks of some two microseconds.
+const LOOKS_IN_A_ROW: u32 = 64;
 
 /// Worker: waits until `ready` holds: a short spin where that can help, then sleep. `state` says for what.
 pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, state: u32, ready: impl Fn() -> bool) {
