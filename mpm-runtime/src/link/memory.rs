@@ -97,26 +97,32 @@ impl SharedMemory {
 }
 
 impl Memory for SharedMemory {
+    #[inline]
     fn parent_page(&self) -> &ParentPage {
         page(&self.requests)
     }
 
+    #[inline]
     fn worker_page(&self) -> &WorkerPage {
         page(&self.responses)
     }
 
+    #[inline]
     fn write_request(&self, at: usize, bytes: &[u8]) {
         self.requests.write(at, bytes);
     }
 
+    #[inline]
     fn read_request(&self, at: usize, into: &mut [u8]) {
         self.requests.read(at, into);
     }
 
+    #[inline]
     fn write_response(&self, at: usize, bytes: &[u8]) {
         self.responses.write(at, bytes);
     }
 
+    #[inline]
     fn read_response(&self, at: usize, into: &mut [u8]) {
         self.responses.read(at, into);
     }
@@ -150,6 +156,7 @@ impl Page for WorkerPage {}
 
 /// The words at the start of `mapping`.
 #[expect(unsafe_code, reason = "the one cast from shared bytes to shared atomics")]
+#[inline]
 fn page<T: Page>(mapping: &Mapping) -> &T {
     // Cannot fail: `check` has seen that the page fits, before any value of this type was handed out.
     let start = mapping.header::<T>().expect("checked at creation");

@@ -150,6 +150,7 @@ impl Mapping {
     ///
     /// # Panics
     /// Where the range is outside the mapping or the mapping is for reading: a bug in this crate, never an input.
+    #[inline]
     pub(crate) fn write(&self, at: usize, bytes: &[u8]) {
         assert!(self.access == Access::ReadWrite, "write to a read-only mapping");
         self.check(at, bytes.len());
@@ -165,6 +166,7 @@ impl Mapping {
     ///
     /// # Panics
     /// Where the range is outside the mapping: a bug in this crate, never an input.
+    #[inline]
     pub(crate) fn read(&self, at: usize, into: &mut [u8]) {
         self.check(at, into.len());
         // SAFETY: `check` has shown that `at` lies inside the mapping.
@@ -214,11 +216,13 @@ impl Mapping {
     }
 
     /// The address of the `T` at the start of the mapping, if it fits and is aligned there.
+    #[inline]
     pub(crate) fn header<T>(&self) -> Option<NonNull<T>> {
         let start: NonNull<T> = self.start.cast();
         (size_of::<T>() <= self.len && start.is_aligned()).then_some(start)
     }
 
+    #[inline]
     fn check(&self, at: usize, len: usize) {
         assert!(at.checked_add(len).is_some_and(|end| end <= self.len), "{len} bytes at {at} of a mapping of {}", self.len);
     }
