@@ -52,7 +52,7 @@ impl Call {
     }
 }
 
-/// How long a side looks for news by itself before it sleeps: some 20 microseconds, about what a sleep and a wake-up cost,
+/// How long a side looks for news by itself before it sleeps: some 40 microseconds, a few times what a sleep and a wake-up cost,
 /// as long as that is of use. Where it was in vain three times in a row, because news come seldom or the CPUs are busy, only
 /// every eighth wait begins with a look, until one succeeds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +62,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// Looks of a wait.
-    const SPINS: u32 = 700;
+    const SPINS: u32 = 1400;
 
     /// How often to look in the next wait.
     pub(crate) fn spins(self) -> u32 {

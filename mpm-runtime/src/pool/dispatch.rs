@@ -6,7 +6,6 @@ use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
 use super::cell::Place;
 use super::core::Core;
 use super::member::{Fate, InFlight, Process, Waiting};
-use super::policy::look_ahead;
 use crate::error::{DataError, JobError};
 use crate::link::{NoRoom, TakenBack, Violation};
 
@@ -27,7 +26,6 @@ impl Core {
 
     /// Writes jobs into the links, for [`dispatch`](Self::dispatch) to publish.
     pub(super) fn hand_out(&mut self) {
-        let limit = look_ahead(self.mean);
         loop {
             while self.queue.front().is_some_and(|job| job.cell.place() == Place::Dead) {
                 self.queue.pop_front();
@@ -35,7 +33,7 @@ impl Core {
             if self.queue.is_empty() && !self.steal() {
                 return;
             }
-            let Some((slot, most)) = self.choose(limit) else { return };
+            let Some((slot, most)) = self.choose() else { return };
             for _ in 0..most {
                 let Some(job) = self.queue.pop_front() else { break };
                 if job.cell.place() == Place::Dead {

@@ -5,6 +5,7 @@
 
 use super::core::Core;
 use super::member::Process;
+use super::policy::look_ahead;
 use crate::link::Worker;
 
 #[derive(Debug, Default)]
@@ -102,7 +103,7 @@ impl Core {
     /// The slot for the next job, and how many it may get in a row: an idle one, the most recently used first, since its memory
     /// is warm; else of two neighbours that have room the one with fewer jobs (Mitzenmacher, "The Power of Two Choices in
     /// Randomized Load Balancing", 2001; here they go round).
-    pub(super) fn choose(&mut self, limit: u32) -> Option<(usize, usize)> {
+    pub(super) fn choose(&mut self) -> Option<(usize, usize)> {
         while let Some(slot) = self.roster.idle.pop() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
             process.is_listed = false;
@@ -113,7 +114,7 @@ impl Core {
         if self.roster.is_full {
             return None;
         }
-        let count = self.members.len();
+        let (count, limit) = (self.members.len(), look_ahead(self.mean));
         let room = |slot: usize| {
             let process = self.members.get(slot)?.process.as_ref()?;
             let room = limit.saturating_sub(process.link.in_flight());
