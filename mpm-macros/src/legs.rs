@@ -66,9 +66,9 @@ impl Target<'_> {
                 #args_type
                 #output_type
 
-                fn encode(
-                    #args: &Self::Args<'_>,
-                    #to: &mut #krate::__private::Vec<::core::primitive::u8>,
+                fn encode<'value>(
+                    #args: &'value Self::Args<'_>,
+                    #to: &mut #krate::__private::Encoder<'value>,
                 ) -> ::core::result::Result<(), #krate::__private::CodecError> {
                     let #unpack = #args;
                     #(#encode)*

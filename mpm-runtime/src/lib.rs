@@ -74,7 +74,7 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::codec::{
-        ByteRun, Call, Codec, CodecError, Lend, Panic, PickBytes, PickInner, PickOuter, PickSerde, Tag, Travel, lend,
+        ByteRun, Call, Codec, CodecError, Encoder, Lend, Panic, PickBytes, PickInner, PickOuter, PickSerde, Tag, Travel, lend,
         panic_message, put, put_lent, read,
     };
     pub use crate::error::Phase;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::process::{Command, Output};
 
-use mpm::__private::{Index, Registry};
+use mpm::__private::{Encoder, Index, Registry};
 use mpm::{CodecError, Pool, Target, worker};
 use mpm_tests::{alone, children_of, watchdog};
 
@@ -117,7 +117,7 @@ impl Target for Lost {
     type Args<'job> = ();
     type Output = ();
 
-    fn encode((): &(), _to: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode<'v>((): &'v (), _to: &mut Encoder<'v>) -> Result<(), CodecError> {
         Ok(())
     }
 

@@ -247,3 +247,44 @@ fn a_worker_lets_go_of_a_huge_answer_once_it_is_sent() {
     wait_until("the huge one is gone", || !holds_a_segment(pid));
     assert!(holds_a_segment(answer(1 << 20)));
 }
+
+struct Tell(std::sync::mpsc::Sender<()>);
+
+impl Wake for Tell {
+    fn wake(self: Arc<Self>) {
+        self.0.send(()).unwrap();
+    }
+}
+
+/// A thread that slept on a link until a later job's response was the only one who was called: who came to watch an earlier job
+/// of the same worker after that learned of its end with the later one's.
+#[mpm::test]
+fn a_job_that_is_watched_late_is_told_of_before_a_later_one_for_which_a_thread_waits() {
+    let _guard = watchdog();
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Arc::new(Pool::builder().workers(1).build().unwrap());
+    for n in 0..1000 {
+        // Short jobs: the next ones are handed over two at a time.
+        pool.run(add::job(n, 1)).unwrap();
+    }
+    let gates = ["first", "second"].map(|name| Gate::new(folder.path(), name));
+    let mut first = pool.submit(wait_for::job(&gates[0].path())).unwrap();
+    let second = pool.submit(wait_for::job(&gates[1].path())).unwrap();
+    gates[0].wait_for(1);
+    let waits = std::thread::Builder::new().name("waits".to_owned()).spawn(move || second.wait()).unwrap();
+    let state = || {
+        fs::read_dir("/proc/self/task").unwrap().flatten().find_map(|thread| {
+            let comm = fs::read_to_string(thread.path().join("comm")).ok()?;
+            (comm.trim() == "waits").then(|| fs::read_to_string(thread.path().join("wchan")).unwrap_or_default())
+        })
+    };
+    wait_until("the thread sleeps", || state().is_some_and(|state| state.contains("futex")));
+    let (told, tells) = std::sync::mpsc::channel();
+    let waker = Waker::from(Arc::new(Tell(told)));
+    assert!(Pin::new(&mut first).poll(&mut Context::from_waker(&waker)).is_pending());
+    gates[0].open();
+    tells.recv().unwrap();
+    assert!(first.is_finished());
+    gates[1].open();
+    waits.join().unwrap().unwrap();
+}

@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use super::encoder::Encoder;
 use super::error::CodecError;
 use super::value::Codec;
 use super::wire;
@@ -99,8 +100,8 @@ impl ByteRun for PathBuf {
 pub struct BytesCodec;
 
 impl<T: ByteRun> Codec<T> for BytesCodec {
-    fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
-        wire::put_run(value.as_run(), to);
+    fn put<'v>(&self, value: &'v T, to: &mut Encoder<'v>) -> Result<(), CodecError> {
+        to.put_run(value.as_run());
         Ok(())
     }
 

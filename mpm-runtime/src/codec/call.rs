@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::encoder::Encoder;
 use super::error::{CodecError, Side};
 use super::lend::Lend;
 use super::panic::panic_message;
@@ -84,13 +85,19 @@ pub fn lend<'h, T: ?Sized, C: Lend<T>>(codec: &C, held: &'h C::Held<'_>) -> &'h 
 
 /// Encodes one argument.
 #[doc(hidden)]
-pub fn put<T, C: Codec<T>>(codec: &C, value: &T, name: &str, ty: &str, to: &mut Vec<u8>) -> Result<(), CodecError> {
+pub fn put<'v, T, C: Codec<T>>(codec: &C, value: &'v T, name: &str, ty: &str, to: &mut Encoder<'v>) -> Result<(), CodecError> {
     codec.put(value, to).map_err(|error| argument_error("encode", error, name, ty))
 }
 
 /// Encodes one borrowed argument.
 #[doc(hidden)]
-pub fn put_lent<T: ?Sized, C: Lend<T>>(codec: &C, value: &T, name: &str, ty: &str, to: &mut Vec<u8>) -> Result<(), CodecError> {
+pub fn put_lent<'v, T: ?Sized, C: Lend<T>>(
+    codec: &C,
+    value: &'v T,
+    name: &str,
+    ty: &str,
+    to: &mut Encoder<'v>,
+) -> Result<(), CodecError> {
     codec.put_ref(value, to).map_err(|error| argument_error("encode", error, name, ty))
 }
 

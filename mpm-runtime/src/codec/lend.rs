@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::encoder::Encoder;
 use super::error::CodecError;
 use super::value::{Codec, SerdeCodec, Travel};
 use super::wire;
@@ -16,7 +17,7 @@ pub trait Lend<T: ?Sized> {
     type Held<'i>;
 
     /// Writes `value` as one among others.
-    fn put_ref(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError>;
+    fn put_ref<'v>(&self, value: &'v T, to: &mut Encoder<'v>) -> Result<(), CodecError>;
 
     /// Takes what is to be held off the front of `from`.
     fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<Self::Held<'i>, CodecError>;
@@ -29,7 +30,7 @@ pub trait Lend<T: ?Sized> {
 impl<T, C: Codec<T>> Lend<T> for C {
     type Held<'i> = T;
 
-    fn put_ref(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn put_ref<'v>(&self, value: &'v T, to: &mut Encoder<'v>) -> Result<(), CodecError> {
         self.put(value, to)
     }
 
@@ -101,8 +102,8 @@ macro_rules! lend_views {
         impl Lend<$view> for RunCodec {
             type Held<'i> = &'i $view;
 
-            fn put_ref(&self, value: &$view, to: &mut Vec<u8>) -> Result<(), CodecError> {
-                wire::put_run(RunView::as_run(value), to);
+            fn put_ref<'v>(&self, value: &'v $view, to: &mut Encoder<'v>) -> Result<(), CodecError> {
+                to.put_run(RunView::as_run(value));
                 Ok(())
             }
 
@@ -133,8 +134,8 @@ impl<T: Travel> SliceCodec<T> {
 impl<T> Lend<[T]> for SliceCodec<T> {
     type Held<'i> = Vec<T>;
 
-    fn put_ref(&self, value: &[T], to: &mut Vec<u8>) -> Result<(), CodecError> {
-        (self.put)(value, to)
+    fn put_ref<'v>(&self, value: &'v [T], to: &mut Encoder<'v>) -> Result<(), CodecError> {
+        (self.put)(value, to.bytes())
     }
 
     fn hold<'i>(&self, from: &mut &'i [u8]) -> Result<Self::Held<'i>, CodecError> {

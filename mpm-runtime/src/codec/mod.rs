@@ -8,12 +8,16 @@
 //! Bytes are also used in two positions. An *argument* is followed by other arguments, so it says how long it is. A
 //! *result* is alone, so that the bytes of a `Vec<u8>` are the result and nothing is in front of them.
 //!
+//! Arguments are encoded into an [`Encoder`], which leaves large runs where they lie: they are copied once, by whoever puts the
+//! arguments into shared memory.
+//!
 //! Whatever the bytes are, reading them ends in a value or in a [`CodecError`].
 //!
 //! Invariant: nothing here knows a process, a job or a pool; nothing here is unsafe.
 
 mod bytes;
 mod call;
+mod encoder;
 mod error;
 mod failure;
 mod lend;
@@ -27,6 +31,7 @@ mod wire;
 pub use bytes::ByteRun;
 pub use call::{Call, lend, put, put_lent, read};
 pub(crate) use call::{Decode, decode_caught};
+pub use encoder::Encoder;
 pub use error::CodecError;
 pub use failure::Failure;
 pub use lend::Lend;

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::pick::{PickBytes as _, PickInner as _, PickOuter as _, PickSerde as _, Tag};
-use super::{Call, Codec, CodecError, Lend, lend, put, put_lent, read};
+use super::{Call, Codec, CodecError, Encoder, Lend, lend, put, put_lent, read};
 use crate::error::Phase;
 
 macro_rules! codec {
@@ -26,10 +26,11 @@ macro_rules! codec {
 /// `value` survives as an argument between others and as a result; returns the bytes of the result.
 #[track_caller]
 fn there_and_back<T: PartialEq + Debug>(codec: impl Codec<T>, value: T) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    codec.put(&value, &mut bytes).expect("it can be put");
-    let alone = bytes.len();
-    codec.put(&value, &mut bytes).expect("it can be put");
+    let mut encoder = Encoder::default();
+    codec.put(&value, &mut encoder).expect("it can be put");
+    let alone = encoder.len();
+    codec.put(&value, &mut encoder).expect("it can be put");
+    let bytes = encoder.into_bytes();
     let mut from = &*bytes;
     assert_eq!(codec.take(&mut from).expect("the first"), value);
     assert_eq!(codec.take(&mut from).expect("the second"), value);
@@ -92,8 +93,9 @@ fn other_values_go_through_serde() {
 /// A borrowed value survives; says whether what is lent lies in the bytes.
 #[track_caller]
 fn lent<T: ?Sized + PartialEq + Debug, C: Lend<T>>(codec: C, value: &T) -> bool {
-    let mut bytes = Vec::new();
-    put_lent(&codec, value, "name", "type", &mut bytes).expect("it can be put");
+    let mut encoder = Encoder::default();
+    put_lent(&codec, value, "name", "type", &mut encoder).expect("it can be put");
+    let mut bytes = encoder.into_bytes();
     let length = bytes.len();
     bytes.push(9);
     let mut from = &*bytes;
@@ -141,9 +143,9 @@ fn errors_name_the_argument_or_the_result() {
     assert_eq!(format!("{error:?}"), format!("CodecError({error})"));
     let error = read(&codec!(String), vec![0xff].into(), "String").expect_err("not UTF-8");
     assert!(error.is_result() && !error.is_argument());
-    let mut bytes = Vec::new();
-    put(&codec!(u8), &7, "a", "u8", &mut bytes).expect("a byte");
-    assert_eq!(bytes, [7]);
+    let mut encoder = Encoder::default();
+    put(&codec!(u8), &7, "a", "u8", &mut encoder).expect("a byte");
+    assert_eq!(encoder.into_bytes(), [7]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::encoder::Encoder;
 use super::error::CodecError;
 use super::wire;
 
@@ -13,15 +14,13 @@ use super::wire;
 #[doc(hidden)]
 pub trait Codec<T> {
     /// Writes `value` as one among others: it can be taken off again without knowing what follows.
-    fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError>;
+    fn put<'v>(&self, value: &'v T, to: &mut Encoder<'v>) -> Result<(), CodecError>;
 
     /// Takes a value off the front of `from`.
     fn take(&self, from: &mut &[u8]) -> Result<T, CodecError>;
 
     /// Writes `value` as the only one.
-    fn append(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
-        self.put(value, to)
-    }
+    fn append(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError>;
 
     /// Turns the bytes of an only value into the value; those that are given away may become its memory.
     fn read(&self, bytes: Cow<'_, [u8]>) -> Result<T, CodecError> {
@@ -66,7 +65,11 @@ impl<T: Travel> SerdeCodec<T> {
 }
 
 impl<T> Codec<T> for SerdeCodec<T> {
-    fn put(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn put<'v>(&self, value: &'v T, to: &mut Encoder<'v>) -> Result<(), CodecError> {
+        (self.put)(value, to.bytes())
+    }
+
+    fn append(&self, value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
         (self.put)(value, to)
     }
 
@@ -86,11 +89,11 @@ const NONE: u8 = 0;
 const SOME: u8 = 1;
 
 impl<T, C: Codec<T>> Codec<Option<T>> for OptionCodec<C> {
-    fn put(&self, value: &Option<T>, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn put<'v>(&self, value: &'v Option<T>, to: &mut Encoder<'v>) -> Result<(), CodecError> {
         match value {
-            None => to.push(NONE),
+            None => to.bytes().push(NONE),
             Some(value) => {
-                to.push(SOME);
+                to.bytes().push(SOME);
                 self.0.put(value, to)?;
             }
         }
@@ -130,14 +133,14 @@ const OK: u8 = 0;
 const ERR: u8 = 1;
 
 impl<T, E, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C, E> {
-    fn put(&self, value: &Result<T, E>, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn put<'v>(&self, value: &'v Result<T, E>, to: &mut Encoder<'v>) -> Result<(), CodecError> {
         match value {
             Ok(value) => {
-                to.push(OK);
+                to.bytes().push(OK);
                 self.0.put(value, to)
             }
             Err(error) => {
-                to.push(ERR);
+                to.bytes().push(ERR);
                 self.1.put(error, to)
             }
         }
@@ -154,7 +157,7 @@ impl<T, E, C: Codec<T>> Codec<Result<T, E>> for ResultCodec<C, E> {
     fn append(&self, value: &Result<T, E>, to: &mut Vec<u8>) -> Result<(), CodecError> {
         match value {
             Ok(value) => self.0.append(value, to)?,
-            Err(error) => self.1.put(error, to)?,
+            Err(error) => self.1.append(error, to)?,
         }
         to.push(if value.is_ok() { OK } else { ERR });
         Ok(())

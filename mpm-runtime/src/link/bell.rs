@@ -7,7 +7,7 @@
 //!
 //! | word | written by | means |
 //! |---|---|---|
-//! | `bell` (worker page) | worker: ASLEEP before it sleeps, AWAKE after; parent: AWAKE when it wakes it | a wake-up call is needed |
+//! | `bell` (worker page) | worker: ASLEEP or FULL before it sleeps, AWAKE after; parent: AWAKE when it wakes it | a wake-up call is needed |
 //! | `wanted` (parent page) | parent | from which response on a call is needed, and which: see [`Call`] |
 //!
 //! The parent's word lies in memory that the worker cannot write, so that no stray write of a worker can keep the parent
@@ -17,10 +17,13 @@
 //! idea is that of `used_event` in virtio (Virtual I/O Device 1.2, 2.7.10).
 
 use super::memory::Memory;
-use super::sync::{Ordering, fence, spin_loop};
+use super::sync::{Ordering, fence, spin_loop, yield_now};
 
 pub(crate) const AWAKE: u32 = 0;
+/// Asleep until there is a request.
 pub(crate) const ASLEEP: u32 = 1;
+/// Asleep until the parent has taken responses.
+pub(crate) const FULL: u32 = 2;
 
 /// How the parent wants to be told of the response to a request, by that one's number, or of a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ impl Call {
     }
 }
 
-/// How long a side looks for news by itself before it sleeps: some 20 microseconds, about what a sleep and a wake-up cost,
+/// How long a side looks for news by itself before it sleeps: some 40 microseconds, a few times what a sleep and a wake-up cost,
 /// as long as that is of use. Where it was in vain three times in a row, because news come seldom or the CPUs are busy, only
 /// every eighth wait begins with a look, until one succeeds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +62,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// Looks of a wait.
-    const SPINS: u32 = 700;
+    const SPINS: u32 = 1400;
 
     /// How often to look in the next wait.
     pub(crate) fn spins(self) -> u32 {
@@ -72,19 +75,22 @@ impl Patience {
     }
 }
 
-/// Looks up to `spins` times; whether `ready` held.
+/// Looks up to `spins` times; whether `ready` held. Now and then it lets others have the CPU: the other side may wait for this one.
 pub(crate) fn spin(spins: u32, ready: impl Fn() -> bool) -> bool {
-    for _ in 0..spins {
+    for look in 1..=spins {
         if ready() {
             return true;
         }
-        spin_loop();
+        if look.is_multiple_of(LOOKS_IN_A_ROW) { yield_now() } else { spin_loop() }
     }
     false
 }
 
-/// Worker: waits until `ready` holds: a short spin where that can help, then sleep.
-pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, ready: impl Fn() -> bool) {
+/// Looks of some two microseconds.
+const LOOKS_IN_A_ROW: u32 = 64;
+
+/// Worker: waits until `ready` holds: a short spin where that can help, then sleep. `state` says for what.
+pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, state: u32, ready: impl Fn() -> bool) {
     if ready() {
         return;
     }
@@ -98,13 +104,13 @@ pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, ready:
     }
     let bell = &memory.worker_page().bell.0;
     loop {
-        bell.store(ASLEEP, Ordering::Relaxed);
+        bell.store(state, Ordering::Relaxed);
         // Pairs with the fence in `wake_worker`.
         fence(Ordering::SeqCst);
         if ready() {
             break;
         }
-        memory.sleep();
+        memory.sleep(state);
         if ready() {
             break;
         }
@@ -112,13 +118,18 @@ pub(crate) fn wait(memory: &impl Memory, patience: Option<&mut Patience>, ready:
     bell.store(AWAKE, Ordering::Relaxed);
 }
 
-/// Parent: call after publishing something that the worker may sleep for.
+/// Parent: call after publishing something that the worker may sleep for in any state.
 pub(crate) fn wake_worker(memory: &impl Memory) {
+    wake_worker_from(memory, ASLEEP);
+}
+
+/// Parent: call after publishing something that a worker may sleep for whose state is `lowest` or a later one. Should a job
+/// have written over the bell, one call too many is the lesser harm.
+pub(crate) fn wake_worker_from(memory: &impl Memory, lowest: u32) {
     let bell = &memory.worker_page().bell.0;
     // Pairs with the fence in `wait`.
     fence(Ordering::SeqCst);
-    // Anything but AWAKE: should a job have written over the bell, one call too many is the lesser harm.
-    if bell.load(Ordering::Relaxed) != AWAKE {
+    if bell.load(Ordering::Relaxed) >= lowest {
         bell.store(AWAKE, Ordering::Relaxed);
         memory.wake();
     }
@@ -182,7 +193,22 @@ impl Caller {
             return;
         }
         self.called = word;
-        if kind == DOORBELL { memory.ring() } else { memory.wake_parent() }
+        Self::make(memory, word);
+    }
+
+    /// Calls before this side waits for responses to be taken, which may be earlier than the parent has wanted: its wish stays the
+    /// same then, so this is not counted as the call for it.
+    pub(crate) fn call(memory: &impl Memory) {
+        // Pairs with the fence in `armed`: a wish that is not seen here is one of a parent that looks once more.
+        fence(Ordering::SeqCst);
+        let word = memory.parent_page().wanted.0.load(Ordering::Relaxed);
+        if word >> 32 & 3 != 0 {
+            Self::make(memory, word);
+        }
+    }
+
+    fn make(memory: &impl Memory, word: u64) {
+        if word >> 32 & 3 == DOORBELL { memory.ring() } else { memory.wake_parent() }
     }
 }
 

@@ -10,6 +10,7 @@
 //!   then     ring         frames, bytes numbered from 0, position = number mod ring size
 //! ```
 
+use super::segment::SLOTS;
 use super::sync::{AtomicU32, AtomicU64};
 
 /// Room for the page of words at the start of each memory.
@@ -24,6 +25,9 @@ pub(crate) struct Layout {
     pub(crate) data: usize,
     pub(crate) ring: usize,
 }
+
+/// Larger payloads travel in segments.
+pub(crate) const INLINE: usize = Layout::STANDARD.inline_limit();
 
 impl Layout {
     /// What every link of a pool uses: pages are taken on first touch, so a quiet worker costs a few.
@@ -67,6 +71,9 @@ pub(crate) struct ParentPage {
     pub(crate) wanted: Line<AtomicU64>,
     /// 1 once the worker shall end as soon as it has no claimed job.
     pub(crate) stop: Line<AtomicU32>,
+    /// For each of the worker's segments, how often it has been given back. Written with Release, by whatever thread has made its
+    /// copy; the worker reads with Acquire before it writes there again (see `segment.rs`).
+    pub(crate) returned: Line<[AtomicU32; SLOTS]>,
 }
 
 /// Words that the worker writes; the claim word alone is written by both.

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::bell::ASLEEP;
 use super::layout::{Layout, ParentPage, WorkerPage};
 use crate::error::WorkerExit;
 use crate::sys::{Access, Mapping, Memfd, Ringer, exit_now, futex_wait, futex_wake, say};
@@ -16,8 +15,8 @@ pub(crate) trait Memory {
     fn read_request(&self, at: usize, into: &mut [u8]);
     fn write_response(&self, at: usize, bytes: &[u8]);
     fn read_response(&self, at: usize, into: &mut [u8]);
-    /// Worker: sleeps while its bell says ASLEEP; may return early.
-    fn sleep(&self);
+    /// Worker: sleeps while its bell says `state`; may return early.
+    fn sleep(&self, state: u32);
     /// Parent: ends the worker's sleep.
     fn wake(&self);
     /// Worker: rings the parent's doorbell.
@@ -98,32 +97,38 @@ impl SharedMemory {
 }
 
 impl Memory for SharedMemory {
+    #[inline]
     fn parent_page(&self) -> &ParentPage {
         page(&self.requests)
     }
 
+    #[inline]
     fn worker_page(&self) -> &WorkerPage {
         page(&self.responses)
     }
 
+    #[inline]
     fn write_request(&self, at: usize, bytes: &[u8]) {
         self.requests.write(at, bytes);
     }
 
+    #[inline]
     fn read_request(&self, at: usize, into: &mut [u8]) {
         self.requests.read(at, into);
     }
 
+    #[inline]
     fn write_response(&self, at: usize, bytes: &[u8]) {
         self.responses.write(at, bytes);
     }
 
+    #[inline]
     fn read_response(&self, at: usize, into: &mut [u8]) {
         self.responses.read(at, into);
     }
 
-    fn sleep(&self) {
-        futex_wait(std::ptr::from_ref(&self.worker_page().bell.0).cast(), ASLEEP);
+    fn sleep(&self, state: u32) {
+        futex_wait(std::ptr::from_ref(&self.worker_page().bell.0).cast(), state);
     }
 
     fn wake(&self) {
@@ -151,6 +156,7 @@ impl Page for WorkerPage {}
 
 /// The words at the start of `mapping`.
 #[expect(unsafe_code, reason = "the one cast from shared bytes to shared atomics")]
+#[inline]
 fn page<T: Page>(mapping: &Mapping) -> &T {
     // Cannot fail: `check` has seen that the page fits, before any value of this type was handed out.
     let start = mapping.header::<T>().expect("checked at creation");

@@ -4,7 +4,6 @@
 //! is checked against them. A worker that breaks the protocol is a [`Violation`]; the caller ends it.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,23 +12,16 @@ use super::bell::{self, Call, Wanted};
 use super::bytes::Bytes;
 use super::claim::{self, Claim};
 use super::glance::Glance;
+use super::homes::{Homes, Worker};
 use super::layout::Layout;
+use super::lease::{Leases, Received};
 use super::memory::{LinkFds, Memory, SharedMemory};
 use super::requests::{DataSpace, IN_SLOT, Request};
 use super::responses::{Frame, Reader};
-use super::segment::{Incoming, Outgoing};
+use super::shelf::{Large, Payload, Shelf};
 use super::sync::Ordering;
+use super::violation::Violation;
 use crate::sys::{Socket, is_own_want};
-
-/// The worker has written what no worker of ours writes: its memory is damaged. The text says what was seen.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Violation(pub(crate) String);
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Why a request was not published.
 #[derive(Debug)]
@@ -41,10 +33,10 @@ pub(crate) enum NoRoom {
 }
 
 /// A job that was taken back, and its payload.
-pub(crate) type TakenBack = (u64, Bytes);
+pub(crate) type TakenBack = (u64, Payload);
 
 /// A response: its frame, and its payload if this process had the means to take it over.
-pub(crate) type Response = (Frame, io::Result<Bytes>);
+pub(crate) type Response = (Frame, io::Result<Received>);
 
 /// The parent's end.
 #[derive(Debug)]
@@ -63,10 +55,10 @@ pub(crate) struct ParentEnd {
     published: u32,
     /// The number of the oldest request without a response.
     finished: u32,
-    outgoing: Outgoing,
-    /// The request whose payload lies in the outgoing segment.
-    in_segment: Option<u32>,
-    incoming: Incoming,
+    homes: Homes,
+    /// The requests whose payloads lie in segments, oldest first.
+    in_segments: VecDeque<(u32, Box<Large>)>,
+    leases: Leases,
 }
 
 impl ParentEnd {
@@ -86,15 +78,20 @@ impl ParentEnd {
             written: 0,
             published: 0,
             finished: 0,
-            outgoing: Outgoing::default(),
-            in_segment: None,
-            incoming: Incoming::default(),
+            homes: Homes::default(),
+            in_segments: VecDeque::new(),
+            leases: Leases::default(),
         };
         Ok((this, fds, other))
     }
 
     pub(crate) fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// The worker, as those know it who put large arguments into its segments.
+    pub(crate) fn worker(&self) -> Worker {
+        self.homes.worker()
     }
 
     /// Requests without a response.
@@ -112,29 +109,36 @@ impl ParentEnd {
         self.claim().map_or(0, Claim::waiting)
     }
 
-    /// Writes one request and returns its number. The worker can have it from [`publish`](Self::publish) on.
-    pub(crate) fn push(&mut self, target: u32, job: u64, attempt: u32, payload: &[u8]) -> Result<u32, NoRoom> {
+    /// Writes one request, whose payload is then gone, and returns its number. The worker can have it from
+    /// [`publish`](Self::publish) on.
+    pub(crate) fn push(
+        &mut self,
+        shelf: &Arc<Shelf>,
+        target: u32,
+        job: u64,
+        attempt: u32,
+        payload: &mut Payload,
+    ) -> Result<u32, NoRoom> {
         if self.in_flight() >= self.layout.slots {
             return Err(NoRoom::Full);
         }
-        let (seq, len) = (self.written, payload.len() as u64);
-        let (segment, at) = if payload.len() <= IN_SLOT {
+        let (seq, len) = (self.written, payload.len());
+        let (segment, at) = if len <= IN_SLOT {
             (0, Request::place_in_slot(seq, &self.layout))
-        } else if payload.len() <= self.layout.inline_limit() {
-            let at = self.layout.data_start() + self.data.take(payload.len()).ok_or(NoRoom::Full)?;
+        } else if len <= self.layout.inline_limit() {
+            let at = self.layout.data_start() + self.data.take(len).ok_or(NoRoom::Full)?;
             self.in_data.push_back(seq);
             (0, at)
-        } else if self.outgoing.is_busy() {
-            return Err(NoRoom::Full);
         } else {
-            let segment = self.outgoing.put(&self.socket, payload).map_err(NoRoom::Failed)?;
-            self.in_segment = Some(seq);
-            (segment, 0)
+            let busy = !self.in_segments.is_empty();
+            let settled = self.homes.settle(shelf, &self.socket, payload, busy).map_err(NoRoom::Failed)?;
+            (settled.ok_or(NoRoom::Full)?, 0)
         };
-        if segment == 0 {
-            self.memory.write_request(at, payload);
+        match std::mem::take(payload) {
+            Payload::Bytes(bytes) => self.memory.write_request(at, &bytes),
+            Payload::Large(large) => self.in_segments.push_back((seq, large)),
         }
-        Request { seq, target, job, attempt, segment, at: at as u64, len }.write(&*self.memory, &self.layout);
+        Request { seq, target, job, attempt, segment, at: at as u64, len: len as u64 }.write(&*self.memory, &self.layout);
         self.written = seq.wrapping_add(1);
         Ok(seq)
     }
@@ -185,18 +189,16 @@ impl ParentEnd {
     /// Takes the newest request, number `seq`, out again. The slot and the payload lie in memory that only the parent writes.
     fn reclaim(&mut self, seq: u32) -> TakenBack {
         let request = Request::read(seq, &*self.memory, &self.layout);
-        let len = usize::try_from(request.len).unwrap_or(0);
         if self.in_data.pop_back_if(|user| *user == seq).is_some() {
             self.data.free_newest();
         }
-        let payload = if self.in_segment.take_if(|user| *user == seq).is_some() {
-            let payload = self.outgoing.copy(len);
-            self.outgoing.take_back();
-            payload.into()
-        } else {
-            let mut payload = Bytes::zeros(len);
-            self.memory.read_request(usize::try_from(request.at).unwrap_or(0), &mut payload);
-            payload
+        let payload = match self.in_segments.pop_back_if(|(user, _)| *user == seq) {
+            Some((_, large)) => Payload::Large(large),
+            None => {
+                let mut bytes = Bytes::zeros(usize::try_from(request.len).unwrap_or(0));
+                self.memory.read_request(usize::try_from(request.at).unwrap_or(0), &mut bytes);
+                Payload::Bytes(bytes)
+            }
         };
         (request.job, payload)
     }
@@ -213,8 +215,8 @@ impl ParentEnd {
             return Err(Violation(format!("it answered request {} where {} was due", frame.seq, self.finished)));
         }
         let payload = match frame.segment {
-            0 => Ok(inline),
-            _ => self.large(&frame).map(Bytes::from),
+            0 => Ok(Received::Bytes(inline)),
+            _ => self.leases.take(&self.memory, &self.socket, &frame),
         };
         if let Err(error) = &payload
             && !is_own_want(error)
@@ -225,22 +227,11 @@ impl ParentEnd {
         if self.in_data.pop_front_if(|user| *user == frame.seq).is_some() {
             self.data.free_oldest();
         }
-        if self.in_segment.take_if(|user| *user == frame.seq).is_some() {
-            self.outgoing.release();
+        if let Some((_, large)) = self.in_segments.pop_front_if(|(user, _)| *user == frame.seq) {
+            large.answered();
         }
         self.finished = self.finished.wrapping_add(1);
         Ok(Some((frame, payload)))
-    }
-
-    fn large(&mut self, frame: &Frame) -> io::Result<Vec<u8>> {
-        let len = usize::try_from(frame.len).map_err(io::Error::other)?;
-        let mapping = self.incoming.get(&self.socket, frame.segment, len, true)?;
-        let mut payload = Vec::new();
-        payload.try_reserve_exact(len).map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
-        payload.resize(len, 0);
-        mapping.read(0, &mut payload);
-        self.incoming.release();
-        Ok(payload)
     }
 
     /// Reads the claim word and checks it against what the parent knows: `finished <= claimed <= limit == published`.

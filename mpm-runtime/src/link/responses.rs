@@ -1,6 +1,6 @@
 //! The response ring: the worker writes frames, the parent takes them out and believes nothing about them.
 
-use super::bell::{self, Caller};
+use super::bell::{self, Caller, Patience};
 use super::bytes::Bytes;
 use super::layout::{Layout, PAGE};
 use super::memory::Memory;
@@ -92,13 +92,16 @@ impl Writer {
         self.tail.wrapping_sub(head) + need <= layout.ring as u64
     }
 
-    /// Whether the parent has taken everything up to `position`.
-    pub(crate) fn taken(memory: &impl Memory, position: u64) -> bool {
-        memory.parent_page().head.0.load(Ordering::Acquire) >= position
+    /// Waits until `ready` holds, for which the parent has to take responses: it is called, since it may want to look later.
+    pub(crate) fn wait(&self, memory: &impl Memory, patience: Option<&mut Patience>, ready: impl Fn(&Self) -> bool) {
+        if !ready(self) {
+            Caller::call(memory);
+            bell::wait(memory, patience, bell::FULL, || ready(self));
+        }
     }
 
-    /// Writes a frame that fits, makes it visible and tells the parent if that wants it. Returns the position behind it.
-    pub(crate) fn put(&mut self, memory: &impl Memory, layout: &Layout, frame: Frame, inline: &[u8]) -> u64 {
+    /// Writes a frame that fits, makes it visible and tells the parent if that wants it.
+    pub(crate) fn put(&mut self, memory: &impl Memory, layout: &Layout, frame: Frame, inline: &[u8]) {
         self.copy(memory, layout, 0, &frame.to_bytes());
         self.copy(memory, layout, HEADER as u64, inline);
         self.tail += (HEADER + inline.len().next_multiple_of(GRAIN as usize)) as u64;
@@ -108,7 +111,6 @@ impl Writer {
         fault_point("published");
         self.caller.tell(memory, frame.seq);
         fault_point("rung");
-        self.tail
     }
 
     fn copy(&self, memory: &impl Memory, layout: &Layout, ahead: u64, bytes: &[u8]) {
@@ -187,7 +189,7 @@ impl Reader {
         self.released = self.head;
         // Release pairs with the worker's Acquire in `Writer::fits`: the bytes were copied before.
         memory.parent_page().head.0.store(self.head, Ordering::Release);
-        bell::wake_worker(memory);
+        bell::wake_worker_from(memory, bell::FULL);
     }
 
     fn copy(&self, memory: &impl Memory, layout: &Layout, ahead: u64, into: &mut [u8]) {

@@ -43,8 +43,6 @@ pub(crate) struct WorkerEnd {
     incoming: Incoming,
     writer: Writer,
     outgoing: Outgoing,
-    /// The ring position behind the frame that named the outgoing segment.
-    segment_until: u64,
 }
 
 impl WorkerEnd {
@@ -61,7 +59,6 @@ impl WorkerEnd {
             incoming: Incoming::default(),
             writer: Writer::default(),
             outgoing: Outgoing::default(),
-            segment_until: 0,
         })
     }
 
@@ -83,7 +80,7 @@ impl WorkerEnd {
                 let claim = claim::read(word);
                 claim.claimed != self.next || claim.waiting() > 0 || stop()
             };
-            bell::wait(&self.memory, self.patience.as_mut(), ready);
+            bell::wait(&self.memory, self.patience.as_mut(), bell::ASLEEP, ready);
             self.clock = 0;
         }
         if self.clock == 0 {
@@ -113,7 +110,6 @@ impl WorkerEnd {
             socket: &self.socket,
             writer: &mut self.writer,
             outgoing: &mut self.outgoing,
-            segment_until: &mut self.segment_until,
             patience: self.patience.as_mut(),
             started: self.clock,
             clock: &mut self.clock,
@@ -125,7 +121,7 @@ impl WorkerEnd {
     /// Gives up what `open_request` mapped.
     pub(crate) fn close_request(&mut self, request: &Request) {
         if request.segment != 0 {
-            self.incoming.release();
+            self.incoming.release(request.segment);
         }
     }
 }
@@ -138,7 +134,6 @@ pub(crate) struct Answer<'a> {
     socket: &'a Socket,
     writer: &'a mut Writer,
     outgoing: &'a mut Outgoing,
-    segment_until: &'a mut u64,
     patience: Option<&'a mut Patience>,
     started: u64,
     clock: &'a mut u64,
@@ -165,21 +160,14 @@ impl<'a> Answer<'a> {
         let large = payload.len() > self.layout.inline_limit();
         let mut segment = 0;
         if large {
-            let until = *self.segment_until;
-            bell::wait(self.memory, self.patience.as_deref_mut(), || Writer::taken(self.memory, until));
-            segment = self.outgoing.put(self.socket, payload)?;
+            self.writer.wait(self.memory, self.patience.as_deref_mut(), |_| self.outgoing.is_ready(self.memory));
+            segment = self.outgoing.put(self.memory, self.socket, payload)?;
             fault_point("segment-sent");
         }
         let inline = if large { &[] } else { payload };
-        let room = || self.writer.fits(self.memory, self.layout, inline.len());
-        bell::wait(self.memory, self.patience.as_deref_mut(), room);
+        self.writer.wait(self.memory, self.patience.as_deref_mut(), |writer| writer.fits(self.memory, self.layout, inline.len()));
         let frame = Frame { seq: self.seq, kind, segment, len: payload.len() as u64, ran };
-        let position = self.writer.put(self.memory, self.layout, frame, inline);
-        if large {
-            *self.segment_until = position;
-            // The parent has the descriptor. A segment that is not kept is not to wait here for the next large answer.
-            self.outgoing.release();
-        }
+        self.writer.put(self.memory, self.layout, frame, inline);
         Ok(())
     }
 }

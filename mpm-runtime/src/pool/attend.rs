@@ -122,7 +122,7 @@ impl Core {
     /// Asks for the call of a link's worker, and looks once more.
     fn rely_on_call(&mut self, slot: usize) {
         let has_news = |core: &mut Self| {
-            let Some(call) = core.call_for(slot) else { return false };
+            let Some(call) = core.call_for(slot).or_else(|| core.sooner_call_for(slot)) else { return false };
             let Some(process) = core.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return false };
             process.link.want(call);
             armed();
@@ -156,6 +156,15 @@ impl Core {
             return None;
         }
         Some(Call::Doorbell(process.link.oldest().wrapping_add(process.due(self.mean, self.waiting > 0))))
+    }
+
+    /// For a link that a thread attends asleep: a call to that thread, if it has to look sooner than it has asked for. One that is
+    /// awake will ask, or looks anyway.
+    fn sooner_call_for(&self, slot: usize) -> Option<Call> {
+        let process = self.members.get(slot)?.process.as_ref().filter(|process| process.is_attended)?;
+        let (Call::Thread(known), oldest) = (process.link.wanted(), process.link.oldest()) else { return None };
+        let due = process.due(self.mean, self.waiting > 0);
+        (due < known.wrapping_sub(oldest)).then_some(Call::Thread(oldest.wrapping_add(due)))
     }
 
     /// As `call_for`, for a link whose worker gets more jobs: the call that was asked for is kept if it comes soon enough and not too

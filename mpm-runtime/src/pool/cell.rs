@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::watcher::Watcher;
 use crate::error::JobError;
-use crate::link::Bytes;
+use crate::link::Received;
 use crate::link::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sys::{futex_wait_own, futex_wake_own};
 
@@ -19,7 +19,7 @@ use crate::sys::{futex_wait_own, futex_wake_own};
 #[derive(Debug)]
 pub(super) enum Raw {
     /// The encoded result.
-    Value(Bytes),
+    Value(Received),
     Failed(JobError),
 }
 
@@ -164,6 +164,11 @@ impl Cell {
             Ok(_) => true,
             Err(now) => now == AWAITED,
         }
+    }
+
+    /// The thread that slept on the word is awake: it need not be woken.
+    pub(super) fn stop_awaiting(&self) {
+        let _ = self.word.compare_exchange(AWAITED, OPEN, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// What a thread sleeps on while it reads `AWAITED`.

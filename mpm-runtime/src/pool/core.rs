@@ -11,7 +11,7 @@ use super::ended::Ended;
 use super::member::{Fate, Member, Process, State, Waiting};
 use super::roster::Roster;
 use super::shared::Settings;
-use crate::link::Patience;
+use crate::link::{Patience, Shelf};
 use crate::start::StartMethod;
 
 #[derive(Debug)]
@@ -54,6 +54,7 @@ pub(super) struct Core {
     pub(super) freed: bool,
     /// How many threads wait for room in the queue.
     pub(super) blocked: usize,
+    pub(super) shelf: Arc<Shelf>,
 }
 
 /// How the pool is ending. Each request to end can only hurry it.
@@ -68,7 +69,7 @@ pub(super) struct Ending {
 const AHEAD: usize = 3;
 
 impl Core {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, shelf: Arc<Shelf>) -> Self {
         let slots = 0..u32::try_from(settings.workers).unwrap_or(u32::MAX);
         Self {
             members: slots.map(|slot| Member { slot, process: None, next: VecDeque::new(), not_before: None }).collect(),
@@ -92,6 +93,7 @@ impl Core {
             jobs_ended: Ended::default(),
             freed: false,
             blocked: 0,
+            shelf,
         }
     }
 
@@ -140,7 +142,7 @@ impl Core {
 
     /// Takes in the responses of all members; whether there were any.
     pub(super) fn drain(&mut self) -> bool {
-        (0..self.members.len()).fold(false, |any, slot| self.drain_slot(slot) || any)
+        (0..self.members.len()).filter(|slot| self.drain_slot(*slot)).count() > 0
     }
 
     /// Takes in the responses of one member; whether there were any.

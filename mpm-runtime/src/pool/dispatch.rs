@@ -6,7 +6,6 @@ use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
 use super::cell::Place;
 use super::core::Core;
 use super::member::{Fate, InFlight, Process, Waiting};
-use super::policy::look_ahead;
 use crate::error::{DataError, JobError};
 use crate::link::{NoRoom, TakenBack, Violation};
 
@@ -27,7 +26,6 @@ impl Core {
 
     /// Writes jobs into the links, for [`dispatch`](Self::dispatch) to publish.
     pub(super) fn hand_out(&mut self) {
-        let limit = look_ahead(self.mean);
         loop {
             while self.queue.front().is_some_and(|job| job.cell.place() == Place::Dead) {
                 self.queue.pop_front();
@@ -35,7 +33,7 @@ impl Core {
             if self.queue.is_empty() && !self.steal() {
                 return self.shrink_queue();
             }
-            let Some((slot, most)) = self.choose(limit) else { return };
+            let Some((slot, most)) = self.choose() else { return };
             for _ in 0..most {
                 let Some(job) = self.queue.pop_front() else { break };
                 if job.cell.place() == Place::Dead {
@@ -52,14 +50,14 @@ impl Core {
     }
 
     /// False when the member has no room and the job is back at the front of the queue.
-    fn hand_over(&mut self, slot: usize, job: Waiting) -> bool {
+    fn hand_over(&mut self, slot: usize, mut job: Waiting) -> bool {
         self.clock += 1;
         let clock = self.clock;
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else {
             self.requeue(vec![job]);
             return false;
         };
-        match process.link.push(job.target, job.cell.id(), 1, &job.payload) {
+        match process.link.push(&self.shelf, job.target, job.cell.id(), 1, &mut job.payload) {
             Ok(number) => {
                 job.cell.set_place(Place::Member(u32::try_from(slot).unwrap_or(u32::MAX), number));
                 process.last_used = clock;

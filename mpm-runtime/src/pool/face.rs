@@ -12,8 +12,9 @@ use super::handle::{JobHandle, open};
 use super::map::{Map, MapUnordered};
 use super::shared::Shared;
 use super::spare::Held;
+use crate::codec::Encoder;
 use crate::error::{DataError, JobError, Refusal, Result, SubmitError};
-use crate::link::Bytes;
+use crate::link::{Bytes, INLINE, Payload};
 use crate::registry::{Job, Target};
 use crate::start::StartMethod;
 
@@ -95,7 +96,7 @@ impl Pool {
     pub fn run<F: Target>(&self, job: Job<'_, F>) -> Result<F::Output, JobError> {
         let target = self.target::<F>()?;
         let cell = Held::new(F::NAME);
-        let outcome = match encode(&job) {
+        let outcome = match self.encode(&job) {
             Ok(payload) => self.shared.run(&cell, target, payload)?,
             Err(reason) => {
                 self.refuse(&cell, reason);
@@ -184,11 +185,32 @@ impl Pool {
     fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
         let target = self.target::<F>()?;
         let cell = Held::new(F::NAME);
-        match encode(job) {
+        match self.encode(job) {
             Ok(payload) => self.shared.submit(&cell, target, payload, block)?,
             Err(reason) => self.refuse(&cell, reason),
         }
         Ok(JobHandle::new(cell, Arc::clone(&self.shared), F::decode_output))
+    }
+
+    /// The encoded arguments of a job. Those that are short cost no memory; large ones are in shared memory from here on, if there
+    /// is room: nothing of them is copied under the pool's lock.
+    fn encode<F: Target>(&self, job: &Job<'_, F>) -> Result<Payload, String> {
+        // Taken out meanwhile: a `Serialize` of the user's may submit a job of its own.
+        let mut encoder = Encoder::new(SCRATCH.take());
+        let encoded = job.encode_caught_to(&mut encoder).map(|()| {
+            let shelf = &self.shared.shelf;
+            let worker = || self.shared.lock().likely();
+            let large = (encoder.len() > INLINE).then(|| shelf.pack(worker().as_ref(), encoder.len(), encoder.pieces()));
+            large.flatten().unwrap_or_else(|| match encoder.has_large_runs() {
+                false => Bytes::take(encoder.bytes()).into(),
+                true => Bytes::from(encoder.to_bytes()).into(),
+            })
+        });
+        let buffer = encoder.into_buffer();
+        if buffer.capacity() <= INLINE {
+            SCRATCH.set(buffer);
+        }
+        encoded
     }
 
     /// Ends a job whose arguments cannot be encoded.
@@ -220,16 +242,6 @@ impl Pool {
 thread_local! {
     /// Where this thread encodes arguments.
     static SCRATCH: Slot<Vec<u8>> = const { Slot::new(Vec::new()) };
-}
-
-/// The encoded arguments of a job. Those that are short cost no memory.
-fn encode<F: Target>(job: &Job<'_, F>) -> Result<Bytes, String> {
-    // Taken out meanwhile: a `Serialize` of the user's may submit a job of its own.
-    let mut scratch = SCRATCH.take();
-    scratch.clear();
-    let encoded = job.encode_caught_to(&mut scratch).map(|()| Bytes::take(&mut scratch));
-    SCRATCH.set(scratch);
-    encoded
 }
 
 impl Drop for Pool {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, Raw};
+use super::member::lost_answer;
 use super::shared::Shared;
 use super::spare::Held;
 use super::watcher::Watcher;
@@ -156,12 +157,14 @@ impl<R> JobHandle<R> {
 
 /// Turns an outcome into the job's own type.
 pub(super) fn open<R>(cell: &Cell, outcome: Result<Raw, JobError>, decode: Decode<R>) -> Result<R, JobError> {
-    let bytes = match outcome? {
-        Raw::Value(bytes) => bytes,
+    let value = match outcome? {
+        Raw::Value(value) => value,
         Raw::Failed(error) => return Err(error),
     };
+    let len = value.len() as u64;
+    let bytes = value.into_bytes().map_err(|error| lost_answer(len, &error));
     bytes
-        .give(|bytes| decode_caught(decode, bytes))
+        .and_then(|bytes| bytes.give(|bytes| decode_caught(decode, bytes)))
         .map_err(|reason| JobError::Decode(Box::new(DataError { job: cell.id(), target: cell.target, reason, in_worker: false })))
 }
 

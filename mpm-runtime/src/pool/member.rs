@@ -22,7 +22,7 @@ use super::ended::Ended;
 use super::policy::average;
 use crate::codec::Panic;
 use crate::error::{DataError, JobError, Panicked};
-use crate::link::{Bytes, Frame, Kind, ParentEnd};
+use crate::link::{Frame, Kind, ParentEnd, Payload, Received};
 use crate::start::{Capture, ChildProcess, Origin};
 use crate::sys::OomKills;
 
@@ -31,7 +31,7 @@ use crate::sys::OomKills;
 pub(super) struct Waiting {
     pub(super) cell: Arc<Cell>,
     pub(super) target: u32,
-    pub(super) payload: Bytes,
+    pub(super) payload: Payload,
 }
 
 /// A job that a member has; its arguments lie in the link.
@@ -201,18 +201,23 @@ impl Process {
         Facts { worker: Some((self.slot, self.pid())), ran, total: Some(now.duration_since(job.submitted)) }
     }
 
-    fn open(&self, job: &InFlight, frame: &Frame, payload: io::Result<Bytes>) -> Raw {
+    fn open(&self, job: &InFlight, frame: &Frame, payload: io::Result<Received>) -> Raw {
         let data = |reason: String| Box::new(DataError { job: job.cell.id(), target: job.cell.target, reason, in_worker: true });
+        let payload = match payload {
+            // Copied out of shared memory, where that has to be done, by the thread that wants the value.
+            Ok(value) if frame.kind == Kind::Value => return Raw::Value(value),
+            payload => payload.and_then(Received::into_bytes),
+        };
         let payload = match payload {
             Ok(payload) => payload,
             Err(error) => {
-                let reason = format!("its answer of {} bytes cannot be taken over, and is lost: {error}", frame.len);
+                let reason = lost_answer(frame.len, &error);
                 return Raw::Failed(JobError::Decode(Box::new(DataError { in_worker: false, ..*data(reason) })));
             }
         };
         let text = |payload: &[u8]| String::from_utf8_lossy(payload).into_owned();
         Raw::Failed(match frame.kind {
-            Kind::Value => return Raw::Value(payload),
+            Kind::Value => return Raw::Value(Received::Bytes(payload)),
             Kind::BadArguments => JobError::Decode(data(text(&payload))),
             Kind::BadResult => JobError::Encode(data(text(&payload))),
             Kind::Panicked => {
@@ -231,4 +236,9 @@ impl Process {
             }
         })
     }
+}
+
+/// What is said of an answer of so many bytes that this process has no means to take over.
+pub(super) fn lost_answer(len: u64, error: &io::Error) -> String {
+    format!("its answer of {len} bytes cannot be taken over, and is lost: {error}")
 }

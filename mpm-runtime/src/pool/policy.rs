@@ -67,10 +67,13 @@ pub(super) fn due(average: Option<u64>, is_watched: bool, is_waited_for: bool, i
     if is_waited_for { in_flight / 2 } else { in_flight.saturating_sub(1) }
 }
 
+/// Longer jobs, in nanoseconds, take longer than anybody looks.
+const WORTH_A_SPIN: u64 = 50_000;
+
 /// Whether a thread that waits for a job shall look for the response by itself for a moment before it sleeps: only where
 /// jobs are about as short as a sleep and a wake-up, and where that takes no CPU from a worker.
 pub(super) fn worth_a_spin(average: Option<u64>, busy: usize, cpus: usize) -> bool {
-    average.is_some_and(|average| average < SHORT) && busy < cpus
+    average.is_some_and(|average| average < WORTH_A_SPIN) && busy < cpus
 }
 
 /// A moving average over about the last eight values.
@@ -135,7 +138,7 @@ mod tests {
             (Some(100), 1, 2, true),
             (Some(100), 2, 2, false),
             (Some(100), 1, 1, false),
-            (Some(20_000), 1, 8, false),
+            (Some(50_000), 1, 8, false),
         ];
         for (average, busy, cpus, expected) in table {
             assert_eq!(worth_a_spin(average, busy, cpus), expected, "{average:?} {busy} {cpus}");

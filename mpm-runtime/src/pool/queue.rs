@@ -6,7 +6,7 @@ use super::cell::{Cell, Facts, Place, Raw};
 use super::core::Core;
 use super::member::Waiting;
 use crate::error::{Cancelled, JobError};
-use crate::link::Bytes;
+use crate::link::Payload;
 
 /// Places that an empty queue keeps: about twice what it holds by default, so that it takes no memory for the next jobs.
 const KEPT: usize = 2048;
@@ -20,7 +20,7 @@ impl Core {
     }
 
     /// Puts a new job at the end of the queue.
-    pub(super) fn enqueue(&mut self, cell: Arc<Cell>, target: u32, payload: Bytes) {
+    pub(super) fn enqueue(&mut self, cell: Arc<Cell>, target: u32, payload: Payload) {
         self.last_job += 1;
         cell.set_id(self.last_job);
         self.queue.push_back(Waiting { cell, target, payload });
@@ -76,7 +76,7 @@ impl Core {
         let here = |job: &Waiting| Arc::ptr_eq(&job.cell, cell);
         let index = if self.queue.get(guess).is_some_and(here) { Some(guess) } else { self.queue.iter().position(here) };
         if let Some(job) = index.and_then(|index| self.queue.get_mut(index)) {
-            job.payload = Bytes::default();
+            job.payload = Payload::default();
         }
     }
 

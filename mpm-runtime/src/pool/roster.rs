@@ -5,6 +5,8 @@
 
 use super::core::Core;
 use super::member::Process;
+use super::policy::look_ahead;
+use crate::link::Worker;
 
 #[derive(Debug, Default)]
 pub(super) struct Roster {
@@ -104,7 +106,7 @@ impl Core {
     /// The slot for the next job, and how many it may get in a row: an idle one, the most recently used first, since its memory
     /// is warm; else of two neighbours that have room the one with fewer jobs (Mitzenmacher, "The Power of Two Choices in
     /// Randomized Load Balancing", 2001; here they go round).
-    pub(super) fn choose(&mut self, limit: u32) -> Option<(usize, usize)> {
+    pub(super) fn choose(&mut self) -> Option<(usize, usize)> {
         while let Some(slot) = self.roster.idle.pop() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
             process.is_listed = false;
@@ -115,7 +117,7 @@ impl Core {
         if self.roster.is_full {
             return None;
         }
-        let count = self.members.len();
+        let (count, limit) = (self.members.len(), look_ahead(self.mean));
         let room = |slot: usize| {
             let process = self.members.get(slot)?.process.as_ref()?;
             let room = limit.saturating_sub(process.link.in_flight());
@@ -131,6 +133,14 @@ impl Core {
         self.roster.cursor = (slot + 1) % count;
         // As many as are its share, so that a long queue is dealt out in long runs.
         Some((slot, room.min(self.waiting.div_ceil(count).max(1))))
+    }
+
+    /// The worker that would get a job now, or else has least to do; another one may be faster in the end.
+    pub(super) fn likely(&self) -> Option<Worker> {
+        let process = |slot: &usize| self.members.get(*slot)?.process.as_ref();
+        let idle = self.roster.idle.iter().rev().filter_map(process).find(|process| process.is_idle());
+        let least = || self.processes().filter(|process| process.takes_jobs()).min_by_key(|process| process.link.in_flight());
+        idle.or_else(least).map(|process| process.link.worker())
     }
 
     /// Notes that the link of a slot has something to publish.

@@ -11,8 +11,8 @@ use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
 use super::spare::Held;
 use crate::error::{JobError, Refusal};
-use crate::link::Bytes;
 use crate::link::sync::AtomicBool;
+use crate::link::{Payload, Shelf};
 use crate::registry::Registry;
 use crate::start::{Plan, StartMethod, Started};
 use crate::sys::{Doorbell, Exit, Original, usable_cpus};
@@ -88,6 +88,7 @@ pub(super) struct Shared {
     pub(super) plan: Arc<Plan>,
     pub(super) registry: &'static Registry,
     pub(super) doorbell: Doorbell,
+    pub(super) shelf: Arc<Shelf>,
     pub(super) core: Mutex<Core>,
     /// The queue has room, or never will have.
     room: Condvar,
@@ -104,7 +105,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
-        let core = Mutex::new(Core::new(&settings));
+        let shelf = Shelf::new(settings.workers);
+        let core = Mutex::new(Core::new(&settings, Arc::clone(&shelf)));
         let doorbell = Doorbell::new()?;
         let original = Original::this_process();
         let (room, ended, inbox, cpus) = (Condvar::new(), Condvar::new(), Mutex::default(), usable_cpus());
@@ -113,6 +115,7 @@ impl Shared {
             plan,
             registry,
             doorbell,
+            shelf,
             core,
             room,
             ended,
@@ -202,7 +205,7 @@ impl Shared {
     }
 
     /// Puts a job into the queue, for the caller to hand out. With `block`, waits for room.
-    pub(super) fn enter(&self, cell: &Held, target: u32, payload: Bytes, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
+    pub(super) fn enter(&self, cell: &Held, target: u32, payload: Payload, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {
@@ -223,7 +226,7 @@ impl Shared {
     }
 
     /// Puts a job into the queue and hands out what can be handed out.
-    pub(super) fn submit(&self, cell: &Held, target: u32, payload: Bytes, block: bool) -> Result<(), Refusal> {
+    pub(super) fn submit(&self, cell: &Held, target: u32, payload: Payload, block: bool) -> Result<(), Refusal> {
         let mut core = self.enter(cell, target, payload, block)?;
         core.look_now_and_then();
         core.dispatch();

@@ -74,6 +74,8 @@ impl Supervisor {
             core.ended = true;
         });
         drop(self);
+        // Handles may outlive the pool, and with them what they share.
+        shared.shelf.clear();
         let awake = thread.lend(awake, || shared.tell(changes));
         drop(shared);
         drop(awake);
@@ -236,6 +238,8 @@ impl Supervisor {
     pub(super) fn vacate(&self, core: &mut Core, incarnation: u64) -> Option<usize> {
         let (slot, process) = core.remove(incarnation)?;
         self.poller.forget(&process.link);
+        drop(process);
+        self.shared.shelf.forget_lost();
         slot
     }
 }

@@ -7,13 +7,13 @@ use super::core::Core;
 use super::member::Waiting;
 use super::shared::Settings;
 use crate::error::JobError;
-use crate::link::Bytes;
+use crate::link::{Payload, Shelf};
 
 /// A core with three jobs, the first two as if a member had them.
 fn three_jobs() -> (Core, Vec<Waiting>) {
-    let mut core = Core::new(&Settings { workers: 1, ..Settings::default() });
+    let mut core = Core::new(&Settings { workers: 1, ..Settings::default() }, Shelf::new(1));
     for _ in 0..3 {
-        core.enqueue(Arc::new(Cell::new("job")), 0, Bytes::default());
+        core.enqueue(Arc::new(Cell::new("job")), 0, Payload::default());
     }
     let handed_out: Vec<_> = core.queue.drain(..2).collect();
     core.waiting -= handed_out.len();

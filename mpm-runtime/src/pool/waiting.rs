@@ -11,13 +11,13 @@ use super::shared::Shared;
 use super::spare::Held;
 use super::watcher::{Finished, Watcher, remaining};
 use crate::error::{JobError, Refusal};
-use crate::link::Bytes;
+use crate::link::Payload;
 use crate::link::sync::Ordering;
 use crate::sys::Wait;
 
 impl Shared {
     /// Puts a job into the queue and waits for its end: as a submission and a wait, in one step less.
-    pub(super) fn run(&self, cell: &Held, target: u32, payload: Bytes) -> Result<Option<Result<Raw, JobError>>, Refusal> {
+    pub(super) fn run(&self, cell: &Held, target: u32, payload: Payload) -> Result<Option<Result<Raw, JobError>>, Refusal> {
         let mut core = self.enter(cell, target, payload, true)?;
         core.hand_out();
         // Before it is published: its worker shall call nobody.
@@ -89,7 +89,9 @@ impl Shared {
             }
             self.unlock(core);
             spins = 0;
-            if cell.await_end() && view.glance.sleep(cell.end_word(), AWAITED, left) == Wait::Unsupported {
+            let slept = if cell.await_end() { view.glance.sleep(cell.end_word(), AWAITED, left) } else { Wait::Woken };
+            cell.stop_awaiting();
+            if slept == Wait::Unsupported {
                 self.is_indirect.store(true, Ordering::Relaxed);
                 let mut core = self.lock();
                 core.leave(&view);

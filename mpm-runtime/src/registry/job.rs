@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::target::Target;
-use crate::codec::{CodecError, panic_message};
+use crate::codec::{CodecError, Encoder, panic_message};
 
 /// One call of a target, with its arguments: what `f::job(…)` returns and a pool takes.
 ///
@@ -34,24 +34,24 @@ impl<'a, F: Target> Job<'a, F> {
         Job { args }
     }
 
-    /// Appends the encoded arguments to `to`.
+    /// Encodes the arguments into `to`.
     #[doc(hidden)]
-    pub fn encode_to(&self, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    pub fn encode_to<'v>(&'v self, to: &mut Encoder<'v>) -> Result<(), CodecError> {
         F::encode(&self.args, to)
     }
 
     /// The encoded arguments.
     #[doc(hidden)]
     pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        let mut bytes = Vec::new();
-        self.encode_to(&mut bytes)?;
-        Ok(bytes)
+        let mut encoder = Encoder::default();
+        self.encode_to(&mut encoder)?;
+        Ok(encoder.into_bytes())
     }
 }
 
 impl<F: Target> Job<'_, F> {
     /// As [`encode_to`](Self::encode_to). A `Serialize` of the user's that panics becomes an error like one that refuses.
-    pub(crate) fn encode_caught_to(&self, to: &mut Vec<u8>) -> Result<(), String> {
+    pub(crate) fn encode_caught_to<'v>(&'v self, to: &mut Encoder<'v>) -> Result<(), String> {
         match catch_unwind(AssertUnwindSafe(|| self.encode_to(to))) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
@@ -63,8 +63,8 @@ impl<F: Target> Job<'_, F> {
 impl<F: Target> Job<'_, F> {
     /// As [`encode_caught_to`](Self::encode_caught_to), into memory of its own.
     pub(crate) fn encode_caught(&self) -> Result<Vec<u8>, String> {
-        let mut bytes = Vec::new();
-        self.encode_caught_to(&mut bytes).map(|()| bytes)
+        let mut encoder = Encoder::default();
+        self.encode_caught_to(&mut encoder).map(|()| encoder.into_bytes())
     }
 }
 

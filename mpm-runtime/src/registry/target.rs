@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use crate::codec::CodecError;
+use crate::codec::{CodecError, Encoder};
 
 /// A function that workers can run.
 ///
@@ -38,12 +38,12 @@ pub trait Target: Sized + 'static {
     /// What the function returns.
     type Output;
 
-    /// Appends the encoded arguments to `to`.
+    /// Encodes the arguments into `to`, where their large runs of bytes stay what they are.
     ///
     /// # Errors
     ///
     /// An argument whose `Serialize` refuses it.
-    fn encode(args: &Self::Args<'_>, to: &mut Vec<u8>) -> Result<(), CodecError>;
+    fn encode<'v>(args: &'v Self::Args<'_>, to: &mut Encoder<'v>) -> Result<(), CodecError>;
 
     /// Decodes what a worker sent. For results that are bytes, those that are given away become the result.
     ///

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{DuplicateTarget, Job, Registration, Registry, Target, UnknownTarget};
-use crate::codec::CodecError;
+use crate::codec::{CodecError, Encoder};
 
 mod targets {
     use mpm_macros::worker;
@@ -82,7 +82,7 @@ impl Target for Forgotten {
     type Args<'job> = ();
     type Output = ();
 
-    fn encode((): &(), _to: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode<'v>((): &'v (), _to: &mut Encoder<'v>) -> Result<(), CodecError> {
         Ok(())
     }
 
@@ -117,9 +117,10 @@ fn a_job_is_encoded_when_asked() {
     let job: Job<'_, targets::first> = targets::first::job(7);
     assert_eq!(format!("{job:?}"), "Job(zebra)");
     assert_eq!(job.encode().expect("a byte"), [7]);
-    let mut bytes = vec![1];
-    job.encode_to(&mut bytes).expect("a byte");
-    assert_eq!(bytes, [1, 7]);
+    let mut encoder = Encoder::new(vec![1]);
+    job.encode_to(&mut encoder).expect("a byte");
+    job.encode_to(&mut encoder).expect("a byte");
+    assert_eq!(encoder.into_bytes(), [7, 7]);
     assert!(targets::second::job().encode().expect("nothing").is_empty());
     assert!(Job::<Forgotten>::new(()).encode().expect("nothing").is_empty());
 }

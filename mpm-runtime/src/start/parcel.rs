@@ -39,10 +39,6 @@ impl Parcel {
         };
         let fd = beside.pop_front().ok_or_else(|| io::Error::other("a parcel came without its memory"))?;
         let memfd = Memfd::from_foreign(fd, len)?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(|e| io::Error::new(io::ErrorKind::OutOfMemory, e))?;
-        bytes.resize(len, 0);
-        Mapping::new(&memfd, len, Access::Read)?.read(0, &mut bytes);
-        Ok(bytes)
+        Mapping::new(&memfd, len, Access::Read)?.to_vec(len)
     }
 }

@@ -84,6 +84,12 @@ impl Memfd {
     }
 }
 
+impl From<Memfd> for OwnedFd {
+    fn from(memfd: Memfd) -> Self {
+        memfd.0
+    }
+}
+
 impl AsFd for Memfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -144,6 +150,7 @@ impl Mapping {
     ///
     /// # Panics
     /// Where the range is outside the mapping or the mapping is for reading: a bug in this crate, never an input.
+    #[inline]
     pub(crate) fn write(&self, at: usize, bytes: &[u8]) {
         assert!(self.access == Access::ReadWrite, "write to a read-only mapping");
         self.check(at, bytes.len());
@@ -159,12 +166,37 @@ impl Mapping {
     ///
     /// # Panics
     /// Where the range is outside the mapping: a bug in this crate, never an input.
+    #[inline]
     pub(crate) fn read(&self, at: usize, into: &mut [u8]) {
         self.check(at, into.len());
         // SAFETY: `check` has shown that `at` lies inside the mapping.
         let from = unsafe { self.start.as_ptr().add(at) };
         // SAFETY: as in `write`, the other way round. Any bytes are valid `u8`s, whoever writes them meanwhile.
         unsafe { ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()) };
+    }
+
+    /// A copy of the first `len` bytes, whatever the other process left there or writes there meanwhile.
+    ///
+    /// # Errors
+    /// When this process has no memory for them.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    pub(crate) fn to_vec(&self, len: usize) -> io::Result<Vec<u8>> {
+        self.check(0, len);
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(len).map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
+        // SAFETY: as in `read`; the vector owns room for `len` bytes more than it holds (`try_reserve_exact`), which is none, and
+        // a copy may write to memory that has no value yet.
+        unsafe { ptr::copy_nonoverlapping(self.start.as_ptr(), copy.as_mut_ptr(), len) };
+        // SAFETY: the capacity is at least `len`, and the copy has given each of these bytes a value.
+        unsafe { copy.set_len(len) };
+        Ok(copy)
+    }
+
+    /// Whether this is the process that made the mapping, and not a copy of it made by fork(2).
+    pub(crate) fn is_here(&self) -> bool {
+        self.owner == std::process::id()
     }
 
     /// The bytes at `at` as a slice, without a copy.
@@ -184,11 +216,13 @@ impl Mapping {
     }
 
     /// The address of the `T` at the start of the mapping, if it fits and is aligned there.
+    #[inline]
     pub(crate) fn header<T>(&self) -> Option<NonNull<T>> {
         let start: NonNull<T> = self.start.cast();
         (size_of::<T>() <= self.len && start.is_aligned()).then_some(start)
     }
 
+    #[inline]
     fn check(&self, at: usize, len: usize) {
         assert!(at.checked_add(len).is_some_and(|end| end <= self.len), "{len} bytes at {at} of a mapping of {}", self.len);
     }
@@ -197,7 +231,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // In a copy of the process something else may lie there.
-        if self.owner == std::process::id() {
+        if self.is_here() {
             // SAFETY: start and len are those that mmap returned, and no reference into the mapping outlives `self`.
             let _ = unsafe { munmap(self.start.cast(), self.len) };
         }

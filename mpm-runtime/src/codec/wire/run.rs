@@ -19,6 +19,11 @@ pub(crate) fn put_run(bytes: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(bytes);
 }
 
+/// Appends the length of `bytes` alone, for bytes that follow by another way.
+pub(crate) fn put_length(bytes: &[u8], to: &mut Vec<u8>) {
+    put_varint(bytes.len() as u64, to);
+}
+
 /// Takes off what [`put_run`] appended, without copying it.
 pub(crate) fn take_run<'i>(from: &mut &'i [u8]) -> Result<&'i [u8], CodecError> {
     let length = take_varint(from)?;

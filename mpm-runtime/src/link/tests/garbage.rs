@@ -5,8 +5,9 @@
 
 use std::os::fd::AsFd;
 
+use super::parent::{Parent, alone, whole};
 use crate::link::layout::{Layout, PAGE};
-use crate::link::{NoRoom, ParentEnd};
+use crate::link::{NoRoom, Received, Shelf};
 use crate::sys::{Access, Mapping, Memfd, Pipe, Socket};
 
 /// A generator whose seed is printed with a failure.
@@ -77,11 +78,11 @@ fn scribble(memory: &Mapping, head: u64, random: &mut Random) {
 
 /// Takes all responses and returns how many there were and the ring bytes they took. At most as many as requests, then
 /// nothing or a violation: the loop ends.
-fn take_all(parent: &mut ParentEnd) -> Result<Vec<u64>, String> {
+fn take_all(parent: &mut Parent) -> Result<Vec<u64>, String> {
     let most = parent.in_flight() as usize;
     let mut taken = Vec::new();
     while let Some((_, bytes)) = parent.next_response().map_err(|violation| violation.0)? {
-        let bytes = bytes.expect("no descriptors come with garbage");
+        let bytes = bytes.and_then(Received::into_bytes).expect("no descriptors come with garbage");
         assert!(bytes.len() <= Layout::STANDARD.ring);
         taken.push(32 + bytes.len().next_multiple_of(8) as u64);
         assert!(taken.len() <= most, "{} answers to {most} requests", taken.len());
@@ -90,8 +91,8 @@ fn take_all(parent: &mut ParentEnd) -> Result<Vec<u64>, String> {
 }
 
 /// Takes jobs back and checks that they are whole: what comes back was written by the parent alone.
-fn take_back(parent: &mut ParentEnd, keep: u32, round: u64) -> Result<u32, String> {
-    let jobs = parent.take_back(keep).map_err(|violation| violation.0)?;
+fn take_back(parent: &mut Parent, keep: u32, round: u64) -> Result<u32, String> {
+    let jobs = whole(parent.take_back(keep).map_err(|violation| violation.0)?);
     for (job, bytes) in &jobs {
         assert!(*job <= round && bytes.iter().all(|b| *b == *job as u8), "job {job} came back with other bytes");
     }
@@ -100,12 +101,14 @@ fn take_back(parent: &mut ParentEnd, keep: u32, round: u64) -> Result<u32, Strin
 
 #[test]
 fn garbage_is_a_violation_or_a_response_and_never_more() {
+    let _alone = alone();
     let rounds: u64 = std::env::var("MPM_GARBAGE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let (mut violations, mut responses, mut back) = (0u64, 0u64, 0u64);
     let mut random = Random(0x006D_706D);
     let mut round = 0;
+    let shelf = Shelf::new(1);
     while round < rounds {
-        let (mut parent, fds, _socket) = ParentEnd::create().unwrap();
+        let (mut parent, fds, _socket) = Parent::create(&shelf);
         let memory = worker_memory(&fds);
         let (mut done, mut published, mut head) = (0u32, 0u32, 0u64);
         // Until the first violation: a real parent ends the worker then.
@@ -113,7 +116,7 @@ fn garbage_is_a_violation_or_a_response_and_never_more() {
             round += 1;
             let large = random.below(64) == 0;
             let payload = vec![round as u8; random.below(if large { 100_000 } else { 64 }) as usize];
-            match parent.push(0, round, 1, &payload) {
+            match parent.write(0, round, 1, &payload) {
                 Ok(_) => published += 1,
                 Err(NoRoom::Full) => {}
                 Err(NoRoom::Failed(error)) => panic!("{error}"),
@@ -155,15 +158,14 @@ fn garbage_is_a_violation_or_a_response_and_never_more() {
 }
 
 /// A link whose worker has answered its one request with `len` bytes in segment 1, and the worker's end of its socket.
-fn answered_in_segment(len: u64) -> (ParentEnd, Socket) {
-    let (mut parent, fds, socket) = ParentEnd::create().unwrap();
+fn answered_in_segment(len: u64) -> (Parent, Socket) {
+    let (mut parent, fds, socket) = Parent::create(&Shelf::new(1));
     let memory = worker_memory(&fds);
     parent.push(0, 1, 1, b"x").unwrap();
-    parent.publish().unwrap();
     memory.write(0, &(1u64 | 1 << 32).to_le_bytes());
     memory.write(PAGE, &[1 << 32, 1, len, 0u64].map(u64::to_le_bytes).concat());
     memory.write(64, &32u64.to_le_bytes());
-    (parent, socket.into())
+    (parent, socket)
 }
 
 /// Announces segment 1 of `capacity` bytes by `fd`.
@@ -185,11 +187,12 @@ fn made_of(len: u64, sent: Sent) -> Result<Vec<u8>, String> {
     let (mut parent, socket) = answered_in_segment(len);
     sent(&socket, &Memfd::reserved(c"garbage", PAGE).unwrap());
     let (_, payload) = parent.next_response().map_err(|violation| violation.0)?.unwrap();
-    Ok(payload.expect("this process wants for nothing").to_vec())
+    Ok(payload.and_then(Received::into_bytes).expect("this process wants for nothing").to_vec())
 }
 
 #[test]
 fn a_large_response_whose_segment_is_garbage_is_a_violation() {
+    let _alone = alone();
     const CAPACITY: u64 = PAGE as u64;
     let table: [(&str, Sent); 13] = [
         ("nothing", |_, _| {}),

@@ -6,3 +6,7 @@ mod garbage;
 mod models;
 #[cfg(not(loom))]
 mod order;
+#[cfg(not(loom))]
+mod parent;
+#[cfg(not(loom))]
+mod segments;

@@ -103,9 +103,9 @@ impl Memory for Arc<Heap> {
     }
 
     /// As the kernel does it: looks at the word and goes to sleep in one step against `wake`.
-    fn sleep(&self) {
+    fn sleep(&self, state: u32) {
         let mut guard = self.futex.0.lock().unwrap();
-        while self.worker.bell.0.load(Ordering::Relaxed) == bell::ASLEEP {
+        while self.worker.bell.0.load(Ordering::Relaxed) == state {
             guard = self.futex.1.wait(guard).unwrap();
         }
     }
@@ -200,7 +200,7 @@ fn loom_a_sleeping_worker_never_misses_a_request() {
             let heap = Arc::clone(&heap);
             thread::spawn(move || {
                 let word = &heap.worker.claim.0;
-                bell::wait(&heap, None, || claim::read(word).waiting() > 0);
+                bell::wait(&heap, None, bell::ASLEEP, || claim::read(word).waiting() > 0);
                 claim_one(&heap, 0).unwrap()
             })
         };
@@ -215,7 +215,7 @@ fn loom_a_sleeping_worker_never_misses_the_stop() {
         let heap = Heap::new();
         let worker = {
             let heap = Arc::clone(&heap);
-            thread::spawn(move || bell::wait(&heap, None, || heap.parent.stop.0.load(Ordering::Relaxed) != 0))
+            thread::spawn(move || bell::wait(&heap, None, bell::ASLEEP, || heap.parent.stop.0.load(Ordering::Relaxed) != 0))
         };
         heap.parent.stop.0.store(1, Ordering::Relaxed);
         bell::wake_worker(&heap);
@@ -318,7 +318,7 @@ fn loom_a_full_ring_makes_the_worker_wait_and_loses_nothing() {
                 let mut writer = Writer::default();
                 for seq in 0..2 {
                     // 32 + 8 bytes each in a ring of 64: the second fits only after the first was taken, and wraps.
-                    bell::wait(&heap, None, || writer.fits(&heap, &LAYOUT, 8));
+                    bell::wait(&heap, None, bell::FULL, || writer.fits(&heap, &LAYOUT, 8));
                     writer.put(&heap, &LAYOUT, frame(seq, 8), &[seq as u8 + 1; 8]);
                 }
             })
