@@ -141,7 +141,8 @@ impl Wanted {
     /// Asks for `call`. Use [`armed`] after the last of several links, and look for responses once more after that, before
     /// sleeping.
     pub(crate) fn ask(&mut self, memory: &impl Memory, call: Call) {
-        if self.call != call {
+        // Asked for once more, it is a new call: the worker may have made the old one, for want of room or for an item.
+        if self.call != call || call != Call::None {
             (self.call, self.turn) = (call, self.turn.wrapping_add(1));
             memory.parent_page().wanted.0.store(call.pack(self.turn), Ordering::Relaxed);
         }
@@ -181,8 +182,21 @@ impl Caller {
         if number.wrapping_sub(from) > u32::MAX / 2 {
             return;
         }
+        self.call(memory, word);
+    }
+
+    /// Calls now if the parent wants to be called for any response that it has not seen.
+    pub(crate) fn tell_at_once(&mut self, memory: &impl Memory) {
+        fence(Ordering::SeqCst);
+        let word = memory.parent_page().wanted.0.load(Ordering::Relaxed);
+        if word >> 32 & 3 != 0 && word != self.called {
+            self.call(memory, word);
+        }
+    }
+
+    fn call(&mut self, memory: &impl Memory, word: u64) {
         self.called = word;
-        if kind == DOORBELL { memory.ring() } else { memory.wake_parent() }
+        if word >> 32 & 3 == DOORBELL { memory.ring() } else { memory.wake_parent() }
     }
 }
 

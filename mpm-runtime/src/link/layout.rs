@@ -10,6 +10,7 @@
 //!   then     ring         frames, bytes numbered from 0, position = number mod ring size
 //! ```
 
+use super::items;
 use super::sync::{AtomicU32, AtomicU64};
 
 /// Room for the page of words at the start of each memory.
@@ -69,7 +70,7 @@ pub(crate) struct ParentPage {
     pub(crate) stop: Line<AtomicU32>,
 }
 
-/// Words that the worker writes; the claim word alone is written by both.
+/// Words that the worker writes; the claim word and the item words alone are written by both.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct WorkerPage {
@@ -85,4 +86,6 @@ pub(crate) struct WorkerPage {
     pub(crate) phase: Line<AtomicU32>,
     /// When the claimed job was claimed, on the monotonic clock in nanoseconds. Relaxed, as `phase`.
     pub(crate) started: Line<AtomicU64>,
+    /// `{ claimed, limit, number }` of requests with several jobs, see `items.rs`. Written by both, as the claim word.
+    pub(crate) items: [Line<AtomicU64>; items::WORDS],
 }

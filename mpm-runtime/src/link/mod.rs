@@ -6,7 +6,9 @@
 mod bell;
 mod bytes;
 mod claim;
+mod chunks;
 mod glance;
+mod items;
 mod layout;
 mod memory;
 mod parent;
@@ -15,14 +17,18 @@ mod responses;
 mod segment;
 pub(crate) mod sync;
 mod worker;
+mod worker_items;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use bell::{Call, Patience, armed};
 pub(crate) use bytes::Bytes;
+pub(crate) use chunks::Batch;
 pub(crate) use glance::Glance;
+pub(crate) use items::{ItemFrame, LENGTH as ITEM_LENGTH, MOST as MOST_ITEMS};
 pub(crate) use parent::{NoRoom, ParentEnd, TakenBack, Violation};
 pub(crate) use requests::Request;
-pub(crate) use responses::{Frame, Kind};
+pub(crate) use responses::Kind;
 pub(crate) use worker::{Answer, Corrupt, WorkerEnd};
+pub(crate) use worker_items::Items;

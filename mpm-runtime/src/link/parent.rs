@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::bell::{self, Call, Wanted};
 use super::bytes::Bytes;
+use super::chunks::Chunk;
 use super::claim::{self, Claim};
 use super::glance::Glance;
 use super::layout::Layout;
@@ -49,24 +50,26 @@ pub(crate) type Response = (Frame, io::Result<Bytes>);
 /// The parent's end.
 #[derive(Debug)]
 pub(crate) struct ParentEnd {
-    memory: Arc<SharedMemory>,
-    layout: Layout,
+    pub(super) memory: Arc<SharedMemory>,
+    pub(super) layout: Layout,
     socket: Socket,
-    data: DataSpace,
+    pub(super) data: DataSpace,
     /// The requests whose payloads lie there, oldest first; the others lie in their slots or in a segment.
-    in_data: VecDeque<u32>,
-    reader: Reader,
+    pub(super) in_data: VecDeque<u32>,
+    pub(super) reader: Reader,
     wanted: Wanted,
     /// The number after the last request that stands in a slot.
-    written: u32,
+    pub(super) written: u32,
     /// The number after the last published request; what `limit` must be.
-    published: u32,
+    pub(super) published: u32,
     /// The number of the oldest request without a response.
-    finished: u32,
+    pub(super) finished: u32,
     outgoing: Outgoing,
     /// The request whose payload lies in the outgoing segment.
     in_segment: Option<u32>,
     incoming: Incoming,
+    /// The requests in flight that have several jobs, oldest first.
+    pub(super) chunks: VecDeque<Chunk>,
 }
 
 impl ParentEnd {
@@ -89,6 +92,7 @@ impl ParentEnd {
             outgoing: Outgoing::default(),
             in_segment: None,
             incoming: Incoming::default(),
+            chunks: VecDeque::new(),
         };
         Ok((this, fds, other))
     }
@@ -114,6 +118,10 @@ impl ParentEnd {
 
     /// Writes one request and returns its number. The worker can have it from [`publish`](Self::publish) on.
     pub(crate) fn push(&mut self, target: u32, job: u64, attempt: u32, payload: &[u8]) -> Result<u32, NoRoom> {
+        self.push_with(target, job, attempt, 0, payload)
+    }
+
+    pub(super) fn push_with(&mut self, target: u32, job: u64, attempt: u32, items: u32, payload: &[u8]) -> Result<u32, NoRoom> {
         if self.in_flight() >= self.layout.slots {
             return Err(NoRoom::Full);
         }
@@ -134,7 +142,8 @@ impl ParentEnd {
         if segment == 0 {
             self.memory.write_request(at, payload);
         }
-        Request { seq, target, job, attempt, segment, at: at as u64, len }.write(&*self.memory, &self.layout);
+        let at = u32::try_from(at).unwrap_or(0);
+        Request { seq, target, job, attempt, segment, at, items, len }.write(&*self.memory, &self.layout);
         self.written = seq.wrapping_add(1);
         Ok(seq)
     }
@@ -198,7 +207,7 @@ impl ParentEnd {
             self.memory.read_request(usize::try_from(request.at).unwrap_or(0), &mut payload);
             payload
         };
-        (request.job, payload)
+        (request.job, self.without_items_elsewhere(seq, payload))
     }
 
     /// The next response, if there is one: the frame and its payload, for the oldest request in flight. A payload that
@@ -214,7 +223,7 @@ impl ParentEnd {
         }
         let payload = match frame.segment {
             0 => Ok(inline),
-            _ => self.large(&frame).map(Bytes::from),
+            _ => self.large(frame.segment, frame.len).map(Bytes::from),
         };
         if let Err(error) = &payload
             && !is_own_want(error)
@@ -222,19 +231,24 @@ impl ParentEnd {
             return Err(Violation(format!("its large response cannot be read: {error}")));
         }
         self.reader.pass(&*self.memory, &self.layout, &frame);
-        if self.in_data.pop_front_if(|user| *user == frame.seq).is_some() {
-            self.data.free_oldest();
-        }
-        if self.in_segment.take_if(|user| *user == frame.seq).is_some() {
-            self.outgoing.release();
-        }
-        self.finished = self.finished.wrapping_add(1);
+        self.finish();
         Ok(Some((frame, payload)))
     }
 
-    fn large(&mut self, frame: &Frame) -> io::Result<Vec<u8>> {
-        let len = usize::try_from(frame.len).map_err(io::Error::other)?;
-        let mapping = self.incoming.get(&self.socket, frame.segment, len, true)?;
+    /// The oldest request is answered.
+    pub(super) fn finish(&mut self) {
+        if self.in_data.pop_front_if(|user| *user == self.finished).is_some() {
+            self.data.free_oldest();
+        }
+        if self.in_segment.take_if(|user| *user == self.finished).is_some() {
+            self.outgoing.release();
+        }
+        self.finished = self.finished.wrapping_add(1);
+    }
+
+    pub(super) fn large(&mut self, segment: u32, len: u64) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        let mapping = self.incoming.get(&self.socket, segment, len, true)?;
         let mut payload = Vec::new();
         payload.try_reserve_exact(len).map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))?;
         payload.resize(len, 0);

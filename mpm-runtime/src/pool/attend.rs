@@ -28,6 +28,12 @@ pub(super) struct View {
     pub(super) spins: u32,
 }
 
+impl View {
+    pub(super) fn slot(&self) -> usize {
+        self.slot
+    }
+}
+
 impl Core {
     /// Begins to attend the link that has the job of `cell`, if nobody does.
     pub(super) fn attend(&mut self, cell: &Arc<Cell>, cpus: usize) -> Option<View> {
@@ -44,7 +50,7 @@ impl Core {
     }
 
     /// The slot of the member that has the job of `cell`, and how many jobs are in front of it there.
-    fn whereabouts(&self, cell: &Arc<Cell>) -> Option<(usize, u32)> {
+    pub(super) fn whereabouts(&self, cell: &Arc<Cell>) -> Option<(usize, u32)> {
         let Place::Member(slot, number) = cell.place() else { return None };
         let slot = usize::try_from(slot).ok()?;
         let process = self.members.get(slot)?.process.as_ref()?;
@@ -55,7 +61,7 @@ impl Core {
     }
 
     /// The process whose link the view is of, unless it is about to end.
-    fn attended(&mut self, view: &View) -> Option<&mut Process> {
+    pub(super) fn attended(&mut self, view: &View) -> Option<&mut Process> {
         let process = self.members.get_mut(view.slot)?.process.as_mut()?;
         (process.incarnation == view.incarnation && process.fate.is_none()).then_some(process)
     }
@@ -155,7 +161,10 @@ impl Core {
         if process.is_attended || process.in_flight.is_empty() {
             return None;
         }
-        Some(Call::Doorbell(process.link.oldest().wrapping_add(process.due(self.mean, self.waiting > 0))))
+        let due = process.due(self.mean, self.waiting > 0);
+        // Each result of a chunk that is waited for counts: as one more response to the request before.
+        let is_for_items = due == 0 && process.in_flight.front().is_some_and(|job| job.cell.is_watched() && job.cell.chunk.is_some());
+        Some(Call::Doorbell(process.link.oldest().wrapping_add(due).wrapping_sub(u32::from(is_for_items))))
     }
 
     /// As `call_for`, for a link whose worker gets more jobs: the call that was asked for is kept if it comes soon enough and not too
@@ -167,7 +176,7 @@ impl Core {
         let call = self.call_for(slot)?;
         let process = self.members.get(slot)?.process.as_ref()?;
         let steps = |call| match call {
-            Call::Doorbell(number) => number.wrapping_sub(process.link.oldest()),
+            Call::Doorbell(number) => number.wrapping_add(1).wrapping_sub(process.link.oldest()),
             _ => u32::MAX,
         };
         let (known, new) = (steps(process.link.wanted()), steps(call));

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::cell::{Cell, Facts, Place, Raw};
 use super::core::Core;
-use super::member::Waiting;
+use super::member::{Process, Waiting};
 use crate::error::{Cancelled, JobError};
 use crate::link::Bytes;
 
 impl Core {
     /// Puts a new job at the end of the queue.
     pub(super) fn enqueue(&mut self, cell: Arc<Cell>, target: u32, payload: Bytes) {
-        self.last_job += 1;
-        cell.set_id(self.last_job);
+        cell.set_id(self.last_job + 1);
+        self.last_job += 1 + cell.more() as u64;
         self.queue.push_back(Waiting { cell, target, payload });
         self.waiting += 1;
     }
@@ -55,6 +55,8 @@ impl Core {
         let found = !hit.is_empty();
         if found {
             self.give_up(Arc::clone(cell), error);
+        } else if let Some(rest) = self.take_back_rest_of(cell) {
+            self.give_up(rest, error);
         }
         found
     }
@@ -82,7 +84,7 @@ impl Core {
         let Place::Member(slot, number) = cell.place() else { return None };
         let slot = usize::try_from(slot).ok()?;
         let process = self.members.get_mut(slot)?.process.as_mut()?;
-        let before = process.in_flight.len();
+        let before = process.load();
         let position = number.wrapping_sub(process.link.oldest());
         // A job that has ended has the place where it was last, which others may have now.
         process.in_flight.get(usize::try_from(position).ok()?).filter(|job| Arc::ptr_eq(&job.cell, cell))?;
@@ -93,7 +95,7 @@ impl Core {
 
     /// Cancels everything that no worker has claimed.
     pub(super) fn cancel_unstarted(&mut self, reason: &'static str) {
-        let back: Vec<_> = self.processes_mut().flat_map(|p| p.take_back(0)).collect();
+        let back: Vec<_> = self.processes_mut().flat_map(Process::take_back_unstarted).collect();
         self.requeue(back);
         self.survey();
         self.empty_queue(|cell| cancelled(cell, reason));

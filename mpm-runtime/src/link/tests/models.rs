@@ -125,7 +125,7 @@ impl Memory for Arc<Heap> {
 }
 
 fn request(seq: u32, job: u64) -> Request {
-    Request { seq, target: 7, job, attempt: 1, segment: 0, at: job * 10, len: job * 100 }
+    Request { seq, target: 7, job, attempt: 1, segment: 0, at: job as u32 * 10, items: 0, len: job * 100 }
 }
 
 fn publish(heap: &Arc<Heap>, seq: u32, job: u64) {
@@ -316,7 +316,7 @@ fn loom_a_full_ring_makes_the_worker_wait_and_loses_nothing() {
                 let mut writer = Writer::default();
                 for seq in 0..2 {
                     // 32 + 8 bytes each in a ring of 64: the second fits only after the first was taken, and wraps.
-                    bell::wait(&heap, None, || writer.fits(&heap, &LAYOUT, 8));
+                    bell::wait(&heap, None, || writer.fits(&heap, &LAYOUT, 40));
                     writer.put(&heap, &LAYOUT, frame(seq, 8), &[seq as u8 + 1; 8]);
                 }
             })
