@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -125,38 +126,44 @@ impl<'a, F: Target> Map<'a, F> {
     /// Fills a chunk and submits it.
     fn fill_several(&mut self) {
         let began = Instant::now();
-        let mut buffer = std::mem::take(&mut self.scratch);
-        let (mut jobs, mut taken) = (0, 0);
-        while taken < self.size && buffer.len() < FULL {
+        let (mut buffer, mut jobs) = (std::mem::take(&mut self.scratch), 0);
+        let before = self.ahead;
+        // Inputs that panic shall cost no job of those before.
+        let filled = catch_unwind(AssertUnwindSafe(|| self.encode(&mut buffer, &mut jobs)));
+        self.hand_over(&mut buffer, jobs);
+        self.scratch = buffer;
+        let time = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.mean_input = time / ((self.ahead - before) as u64).max(1);
+        filled.unwrap_or_else(|panic| resume_unwind(panic));
+    }
+
+    /// Takes inputs into the buffer, as many as travel together; of these it holds so many `jobs`.
+    fn encode(&mut self, buffer: &mut Vec<u8>, jobs: &mut u32) {
+        let most = self.ahead + self.size;
+        while self.ahead < most && buffer.len() < FULL {
             let Some(input) = self.inputs.as_mut().and_then(Iterator::next) else {
                 self.inputs = None;
-                break;
+                return;
             };
-            taken += 1;
             self.ahead += 1;
             let start = buffer.len();
             buffer.extend_from_slice(&[0; ITEM_LENGTH]);
             let job = Job::<F>::new(input);
-            let encoded = job.encode_caught_to(&mut buffer);
+            let encoded = job.encode_caught_to(buffer);
             let length = buffer.len() - start - ITEM_LENGTH;
             if encoded.is_ok() && length <= LONG {
                 let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
                 if let Some(place) = buffer.get_mut(start..start + ITEM_LENGTH) {
                     place.copy_from_slice(&length);
                 }
-                jobs += 1;
+                *jobs += 1;
                 continue;
             }
             // It goes alone, by the way that knows what to do with it, and the others before it.
             buffer.truncate(start);
-            self.hand_over(&mut buffer, jobs);
-            jobs = 0;
+            self.hand_over(buffer, std::mem::take(jobs));
             self.window.push_back(Ahead::One(self.pool.submit(job).map_err(JobError::from)));
         }
-        self.hand_over(&mut buffer, jobs);
-        self.scratch = buffer;
-        let time = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.mean_input = time / (taken as u64).max(1);
     }
 
     /// Submits what is in the buffer.
