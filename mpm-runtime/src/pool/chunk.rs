@@ -104,8 +104,9 @@ impl Chunk {
         self.lock().ended
     }
 
-    /// Divides it: the jobs from the `keep`-th on get a cell of their own, which is returned. It is in nobody's hands.
-    pub(super) fn divide(&self, cell: &Cell, keep: u32) -> Option<Arc<Cell>> {
+    /// Divides it: the jobs from the `keep`-th on get a cell of their own, which is returned. It is in nobody's hands. And whom to tell, since
+    /// those before it may all have ended.
+    pub(super) fn divide(&self, cell: &Arc<Cell>, keep: u32) -> Option<(Arc<Cell>, Option<Tell>)> {
         let mut state = self.lock();
         let count = state.jobs.checked_sub(keep).filter(|count| *count > 0)?;
         let mut rest = Cell::of_jobs(cell.target, count, cell.submitted, Outcomes::default());
@@ -117,7 +118,8 @@ impl Chunk {
         let rest = Arc::new(rest);
         state.jobs = keep;
         state.rest = Some(Arc::clone(&rest));
-        Some(rest)
+        let tell = if state.ended == keep { cell.announce() } else { None };
+        Some((rest, tell))
     }
 
     /// Takes the outcomes that are there; `spare`, which is empty, takes their place. Whether all its jobs have ended.

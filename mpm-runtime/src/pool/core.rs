@@ -172,7 +172,7 @@ impl Core {
             self.leaving.extend(std::mem::replace(&mut member.process, successor));
             self.wake = true;
         } else if process.spent && process.takes_jobs() {
-            let back = process.take_back_unstarted();
+            let back = process.take_back_unstarted(&mut self.jobs_ended);
             process.stop(None);
             self.requeue(back);
         }

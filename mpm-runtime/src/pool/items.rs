@@ -87,7 +87,7 @@ impl Process {
     }
 
     /// Takes back the last `count` jobs of the chunk in front, as far as the worker has not started them.
-    fn divide(&mut self, count: u32) -> Option<Waiting> {
+    fn divide(&mut self, count: u32, ended: &mut Ended) -> Option<Waiting> {
         if matches!(self.fate, Some(Fate::Damaged(_))) {
             return None;
         }
@@ -98,7 +98,8 @@ impl Process {
             Ok(None) => None,
             Ok(Some((keep, payload, is_last))) => {
                 let before = chunk.left();
-                let rest = chunk.divide(&cell, keep)?;
+                let (rest, tell) = chunk.divide(&cell, keep)?;
+                ended.several(0, tell);
                 self.note_gone(before - chunk.left(), is_last);
                 Some(Waiting { cell: rest, target, payload })
             }
@@ -110,9 +111,9 @@ impl Process {
     }
 
     /// Takes back all jobs that the worker has not started, oldest first.
-    pub(super) fn take_back_unstarted(&mut self) -> Vec<Waiting> {
+    pub(super) fn take_back_unstarted(&mut self, ended: &mut Ended) -> Vec<Waiting> {
         let behind = self.take_back(0);
-        let mut back: Vec<_> = self.divide(u32::MAX).into_iter().collect();
+        let mut back: Vec<_> = self.divide(u32::MAX, ended).into_iter().collect();
         back.extend(behind);
         back
     }
@@ -134,7 +135,9 @@ impl Process {
             ended.several(1, tell);
         }
         let keep = chunk.ended();
-        (left > 0).then(|| chunk.divide(&job.cell, keep)).flatten().map(|cell| Waiting { cell, target: job.target, payload })
+        let (cell, tell) = (left > 0).then(|| chunk.divide(&job.cell, keep)).flatten()?;
+        ended.several(0, tell);
+        Some(Waiting { cell, target: job.target, payload })
     }
 }
 
@@ -146,7 +149,7 @@ impl Core {
         let Some((count, slot)) = counts.max().filter(|(count, _)| *count > 0) else { return false };
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return false };
         let before = process.load();
-        let jobs: Vec<_> = process.divide(count.div_ceil(2)).into_iter().collect();
+        let jobs: Vec<_> = process.divide(count.div_ceil(2), &mut self.jobs_ended).into_iter().collect();
         let any = !jobs.is_empty();
         self.note_change(slot, before);
         self.requeue(jobs);
@@ -160,7 +163,7 @@ impl Core {
         let process = self.members.get_mut(slot)?.process.as_mut()?;
         let before = process.load();
         process.in_flight.front().filter(|job| Arc::ptr_eq(&job.cell, cell))?;
-        let rest = process.divide(u32::MAX);
+        let rest = process.divide(u32::MAX, &mut self.jobs_ended);
         self.note_change(slot, before);
         Some(rest?.cell)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cell::{Cell, Facts, Place, Raw};
 use super::core::Core;
-use super::member::{Process, Waiting};
+use super::member::Waiting;
 use crate::error::{Cancelled, JobError};
 use crate::link::Bytes;
 
@@ -95,7 +95,8 @@ impl Core {
 
     /// Cancels everything that no worker has claimed.
     pub(super) fn cancel_unstarted(&mut self, reason: &'static str) {
-        let back: Vec<_> = self.processes_mut().flat_map(Process::take_back_unstarted).collect();
+        let processes = self.members.iter_mut().filter_map(|member| member.process.as_mut());
+        let back: Vec<_> = processes.flat_map(|process| process.take_back_unstarted(&mut self.jobs_ended)).collect();
         self.requeue(back);
         self.survey();
         self.empty_queue(|cell| cancelled(cell, reason));
