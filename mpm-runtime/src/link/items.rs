@@ -117,7 +117,7 @@ pub(crate) struct ItemFrame {
     pub(crate) is_large: bool,
     /// Bytes that follow, but for the padding.
     pub(crate) len: usize,
-    /// How long the item ran, in nanoseconds, as the worker says; 4 seconds count as longer.
+    /// How long the item ran, in nanoseconds, as the worker says, with those before it that say 0; at most some 4 seconds.
     pub(crate) ran: u32,
 }
 

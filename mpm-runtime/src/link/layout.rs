@@ -88,4 +88,6 @@ pub(crate) struct WorkerPage {
     pub(crate) started: Line<AtomicU64>,
     /// `{ claimed, limit, number }` of requests with several jobs, see `items.rs`. Written by both, as the claim word.
     pub(crate) items: [Line<AtomicU64>; items::WORDS],
+    /// Counts the calls to a thread that sleeps for the end of a request and not for the next response, which sleeps on this.
+    pub(crate) calls: Line<AtomicU32>,
 }

@@ -9,7 +9,7 @@ use super::requests::Request;
 use super::responses::Kind;
 use super::sync::Ordering;
 use super::worker::{Answer, Corrupt, Notes, WorkerEnd};
-use crate::sys::{fault_point, monotonic_nanos};
+use crate::sys::{fault_point, last_tick_nanos, monotonic_nanos};
 
 /// The items of a claimed request.
 #[derive(Debug)]
@@ -18,13 +18,21 @@ pub(crate) struct Items<'a> {
     /// The arguments of those to come, each with its length in front.
     payload: &'a [u8],
     next: u32,
+    /// The last tick of the clock that was seen, and items answered since the clock was read.
+    tick: u64,
+    unread: u32,
+    /// The clock is read after so many items, or when it has ticked.
+    read_every: u32,
 }
+
+/// Of items that run for less nanoseconds than this, the clock is read once in so many: reading it takes as long as such an item.
+const SHORT: (u64, u32) = (1_000, 16);
 
 impl WorkerEnd {
     /// The items of a claimed request.
     pub(crate) fn open_items(&mut self, request: &Request) -> io::Result<Items<'_>> {
         let (payload, answer) = self.open_request(request)?;
-        Ok(Items { answer, payload, next: 0 })
+        Ok(Items { answer, payload, next: 0, tick: last_tick_nanos(), unread: 0, read_every: 1 })
     }
 }
 
@@ -36,9 +44,9 @@ impl<'a> Items<'a> {
             .map_err(|seen| Corrupt(format!("the item word reads {seen:?} where {} of request {number} was claimed", self.next)))?;
         if !taken {
             self.answer.writer.end(self.answer.memory, number);
+            *self.answer.clock = 0;
             return Ok(None);
         }
-        self.answer.started = *self.answer.clock;
         page.started.0.store(self.answer.started, Ordering::Relaxed);
         fault_point("item-claimed");
         self.next += 1;
@@ -55,15 +63,27 @@ impl<'a> Items<'a> {
         self.answer.notes()
     }
 
+    /// How long the item ran, together with those before it for which the clock was not read.
+    fn ran(&mut self) -> u32 {
+        self.unread += 1;
+        let tick = last_tick_nanos();
+        if tick == self.tick && self.unread < self.read_every {
+            return 0;
+        }
+        let now = monotonic_nanos();
+        let ran = now.saturating_sub(self.answer.started);
+        self.read_every = if ran / u64::from(self.unread) < SHORT.0 { SHORT.1 } else { 1 };
+        (self.tick, self.unread, self.answer.started) = (tick, 0, now);
+        u32::try_from(ran).unwrap_or(u32::MAX)
+    }
+
     /// Sends the result of the claimed item; waits while the parent has not taken earlier ones.
     ///
     /// # Errors
     /// When a large payload cannot be put into shared memory. Nothing was sent then.
     pub(crate) fn send(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        let ran = self.ran();
         let answer = &mut self.answer;
-        let now = monotonic_nanos();
-        *answer.clock = now;
-        let ran = u32::try_from(now.saturating_sub(answer.started)).unwrap_or(u32::MAX);
         if answer.is_large(payload) {
             let segment = answer.put_aside(payload)?;
             let named = large_to(segment, payload.len());

@@ -186,7 +186,7 @@ impl Core {
 }
 
 impl Process {
-    fn is_watched(&self) -> bool {
+    pub(super) fn is_watched(&self) -> bool {
         let steps = self.watched_until.wrapping_sub(self.link.oldest());
         steps > 0 && steps <= self.link.in_flight()
     }

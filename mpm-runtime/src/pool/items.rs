@@ -11,8 +11,8 @@ use super::policy::average;
 use crate::error::JobError;
 use crate::link::{Batch, Bytes, ItemFrame, Kind};
 
-/// Results that settle the average at once.
-const MANY: u32 = 8;
+/// Results that settle the average at once. Of few it may be unknown how long they ran.
+pub(super) const MANY: u32 = 64;
 
 impl Process {
     /// Takes in the results that are there of the chunk in front, the one of `cell`. Whether there may be more behind them.

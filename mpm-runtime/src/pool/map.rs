@@ -11,6 +11,7 @@ use super::cell::{Cell, Raw};
 use super::chunk::Outcomes;
 use super::face::Pool;
 use super::handle::JobHandle;
+use super::items::MANY;
 use super::policy::{average, chunk_size, map_ahead};
 use crate::codec::decode_caught;
 use crate::error::{DataError, JobError};
@@ -215,7 +216,7 @@ impl<'a, F: Target> Map<'a, F> {
                 let (ran, jobs) = current.taken.times();
                 if jobs > 0 {
                     let each = ran / jobs;
-                    let mean = if jobs >= 8 { each } else { average(self.mean, each) };
+                    let mean = if jobs >= MANY.into() { each } else { average(self.mean, each) };
                     self.learn(mean);
                 }
                 continue;

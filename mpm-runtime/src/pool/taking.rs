@@ -1,7 +1,7 @@
 //! How a thread waits for outcomes of a chunk and takes them, as `waiting.rs` does for a job: many at a time, since each sleep costs
 //! as much as many short jobs.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use super::attend::View;
@@ -13,7 +13,7 @@ use super::policy::is_short;
 use super::shared::Shared;
 use crate::error::{JobError, Refusal};
 use crate::link::sync::Ordering;
-use crate::link::{Bytes, Call};
+use crate::link::{Bytes, Call, armed};
 use crate::registry::Target;
 use crate::sys::Wait;
 
@@ -84,11 +84,11 @@ impl Shared {
             if view.is_none() && !is_calm {
                 core.note_watched(cell);
             }
-            self.unlock(core);
             let time = is_calm.then_some(WHILE);
             match view {
-                Some(view) => self.stay_for_some(view, cell, time),
+                Some(view) => self.stay_for_some(core, view, cell, time),
                 None => {
+                    self.unlock(core);
                     cell.sleep(time);
                 }
             }
@@ -96,17 +96,24 @@ impl Shared {
         }
     }
 
-    /// Attends a link until there are outcomes, or the chunk is there no more, or the time is over.
-    fn stay_for_some(&self, mut view: View, cell: &Arc<Cell>, time: Option<Duration>) {
-        let mut core = self.lock();
+    /// Attends a link until there are outcomes, or the chunk is there no more, or the time is over. With a time, it sleeps for the last
+    /// outcome.
+    fn stay_for_some<'a>(&'a self, mut core: MutexGuard<'a, Core>, mut view: View, cell: &Arc<Cell>, time: Option<Duration>) {
         loop {
-            let is_there = core.look(&mut view);
-            if cell.is_finished() || !is_there || !core.ask_for_items(&view, cell, time.is_none()) {
+            let calls = view.glance.calls();
+            let is_asked = core.ask_for_items(&view, cell, time.is_none());
+            // What is not seen now is called for.
+            armed();
+            if !core.look(&mut view) || cell.is_finished() || !is_asked {
                 core.leave(&view);
                 return self.unlock(core);
             }
             self.unlock(core);
-            let waited = if cell.await_end() { view.glance.sleep(cell.end_word(), AWAITED, time) } else { Wait::Woken };
+            let waited = match time {
+                _ if !cell.await_end() => Wait::Woken,
+                Some(_) => view.glance.sleep_long(calls, cell.end_word(), AWAITED, time),
+                None => view.glance.sleep(cell.end_word(), AWAITED, None),
+            };
             if waited == Wait::Unsupported {
                 self.is_indirect.store(true, Ordering::Relaxed);
             }
@@ -123,14 +130,18 @@ impl Shared {
 impl Core {
     /// As [`ask_for_call`](Self::ask_for_call), for the last result of a chunk, or for the `next` one.
     fn ask_for_items(&mut self, view: &View, cell: &Arc<Cell>, next: bool) -> bool {
-        if !next {
-            return self.ask_for_call(view, cell);
-        }
         let Some((_, position)) = self.whereabouts(cell).filter(|(slot, _)| *slot == view.slot()) else { return false };
         let Some(process) = self.attended(view) else { return false };
-        // A result of an item counts as one more response to the request before.
-        let number = process.link.oldest().wrapping_add(u32::from(position > 0)).wrapping_sub(1);
-        process.link.want(Call::Thread(number));
+        if !next && (position > 0 || process.is_watched()) {
+            return false;
+        }
+        let oldest = process.link.oldest();
+        process.link.want(match position {
+            _ if !next => Call::Late(oldest),
+            // A result of an item counts as one more response to the request before.
+            0 => Call::Thread(oldest.wrapping_sub(1)),
+            _ => Call::Thread(oldest),
+        });
         true
     }
 }

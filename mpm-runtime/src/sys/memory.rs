@@ -144,6 +144,7 @@ impl Mapping {
     ///
     /// # Panics
     /// Where the range is outside the mapping or the mapping is for reading: a bug in this crate, never an input.
+    #[inline]
     pub(crate) fn write(&self, at: usize, bytes: &[u8]) {
         assert!(self.access == Access::ReadWrite, "write to a read-only mapping");
         self.check(at, bytes.len());
@@ -159,6 +160,7 @@ impl Mapping {
     ///
     /// # Panics
     /// Where the range is outside the mapping: a bug in this crate, never an input.
+    #[inline]
     pub(crate) fn read(&self, at: usize, into: &mut [u8]) {
         self.check(at, into.len());
         // SAFETY: `check` has shown that `at` lies inside the mapping.
