@@ -23,6 +23,11 @@ impl<'v> Encoder<'v> {
     /// Encodes into `buffer`, whose old content is forgotten.
     pub fn new(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
+        Self::behind(buffer)
+    }
+
+    /// Encodes behind what is in `buffer`.
+    pub(crate) fn behind(buffer: Vec<u8>) -> Self {
         Encoder { bytes: buffer, ..Self::default() }
     }
 

@@ -47,6 +47,18 @@ impl JobError {
         matches!(self, Self::Cancelled(_))
     }
 
+    /// The same of another job.
+    pub(crate) fn of_job(mut self, id: u64) -> Self {
+        match &mut self {
+            Self::Panicked(panic) => panic.job = id,
+            Self::Died(death) => death.job = id,
+            Self::Cancelled(cancelled) => cancelled.job = id,
+            Self::Encode(error) | Self::Decode(error) => error.job = id,
+            Self::PoolFailed(_) | Self::Taken => {}
+        }
+        self
+    }
+
     /// The report, if the worker died.
     #[must_use]
     pub fn death(&self) -> Option<&Death> {

@@ -34,10 +34,13 @@ pub(crate) enum Call {
     Doorbell(u32),
     /// A futex call wakes the thread that sleeps on `tail`.
     Thread(u32),
+    /// The same for a thread that sleeps on `calls`, which the responses before do not change.
+    Late(u32),
 }
 
 const DOORBELL: u64 = 1;
 const THREAD: u64 = 2;
+const LATE: u64 = 3;
 
 impl Call {
     /// `{ number, kind, turn }`: the turn makes each call another word, so that the worker can tell a new one from one that it
@@ -47,6 +50,7 @@ impl Call {
             Self::None => (0, 0),
             Self::Doorbell(number) => (DOORBELL, number),
             Self::Thread(number) => (THREAD, number),
+            Self::Late(number) => (LATE, number),
         };
         u64::from(number) | kind << 32 | turn << 34
     }
@@ -152,7 +156,8 @@ impl Wanted {
     /// Asks for `call`. Use [`armed`] after the last of several links, and look for responses once more after that, before
     /// sleeping.
     pub(crate) fn ask(&mut self, memory: &impl Memory, call: Call) {
-        if self.call != call {
+        // Asked for once more, it is a new call: the worker may have made the old one, for want of room or for an item.
+        if self.call != call || call != Call::None {
             (self.call, self.turn) = (call, self.turn.wrapping_add(1));
             memory.parent_page().wanted.0.store(call.pack(self.turn), Ordering::Relaxed);
         }
@@ -208,7 +213,17 @@ impl Caller {
     }
 
     fn make(memory: &impl Memory, word: u64) {
-        if word >> 32 & 3 == DOORBELL { memory.ring() } else { memory.wake_parent() }
+        match word >> 32 & 3 {
+            DOORBELL => memory.ring(),
+            THREAD => memory.wake_parent(),
+            _ => {
+                let calls = &memory.worker_page().calls.0;
+                // Before the wake-up: who is about to sleep sees that this word has changed. Who takes the responses looks with
+                // Acquire at where they end.
+                calls.store(calls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+                memory.wake_caller();
+            }
+        }
     }
 }
 

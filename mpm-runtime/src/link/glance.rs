@@ -31,6 +31,17 @@ impl Glance {
         spin(spins, || self.has_news() || done())
     }
 
+    /// How often the worker has called a thread that sleeps for a late response: to be asked before such a call is asked for.
+    pub(crate) fn calls(&self) -> u32 {
+        self.memory.worker_page().calls.0.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps until a late response is called for, after so many `calls`, or `other` is not `expected` any more, or the time is
+    /// over; may return early. What was there before the call was asked for is to be looked at between.
+    pub(crate) fn sleep_long(&self, calls: u32, other: &AtomicU32, expected: u32, time: Option<Duration>) -> Wait {
+        futex_wait_either((self.memory.calls_word(), calls), (std::ptr::from_ref(other).cast(), expected), time)
+    }
+
     /// Sleeps until there is news that a call was asked for, or `other` is not `expected` any more, or the time is over; may
     /// return early. `Wait::Unsupported` where the system cannot wait for both.
     pub(crate) fn sleep(&self, other: &AtomicU32, expected: u32, time: Option<Duration>) -> Wait {

@@ -10,6 +10,7 @@
 //!   then     ring         frames, bytes numbered from 0, position = number mod ring size
 //! ```
 
+use super::items;
 use super::segment::SLOTS;
 use super::sync::{AtomicU32, AtomicU64};
 
@@ -76,7 +77,7 @@ pub(crate) struct ParentPage {
     pub(crate) returned: Line<[AtomicU32; SLOTS]>,
 }
 
-/// Words that the worker writes; the claim word alone is written by both.
+/// Words that the worker writes; the claim word and the item words alone are written by both.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct WorkerPage {
@@ -92,4 +93,8 @@ pub(crate) struct WorkerPage {
     pub(crate) phase: Line<AtomicU32>,
     /// When the claimed job was claimed, on the monotonic clock in nanoseconds. Relaxed, as `phase`.
     pub(crate) started: Line<AtomicU64>,
+    /// `{ claimed, limit, number }` of requests with several jobs, see `items.rs`. Written by both, as the claim word.
+    pub(crate) items: [Line<AtomicU64>; items::WORDS],
+    /// Counts the calls to a thread that sleeps for the end of a request and not for the next response, which sleeps on this.
+    pub(crate) calls: Line<AtomicU32>,
 }

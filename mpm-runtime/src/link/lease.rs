@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::bytes::Bytes;
 use super::memory::{Memory, SharedMemory};
-use super::responses::Frame;
 use super::segment::{Incoming, KEEP, SLOTS, slot_of};
 use super::sync::Ordering;
 use crate::sys::{Mapping, Socket};
@@ -86,23 +85,20 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
-    /// Takes over the payload that `frame` names.
+    /// Takes over a payload of `len` bytes in the segment of that number.
     ///
     /// # Errors
     /// What is wrong with the segment, or what this process lacks to take it over.
-    pub(crate) fn take(&mut self, memory: &Arc<SharedMemory>, socket: &Socket, frame: &Frame) -> io::Result<Received> {
-        let slot = slot_of(frame.segment);
+    pub(crate) fn take(&mut self, memory: &Arc<SharedMemory>, socket: &Socket, segment: u32, len: u64) -> io::Result<Received> {
+        let slot = slot_of(segment);
         let uses = self.used[slot].0.wrapping_add(1);
         let back = Back { memory: Arc::clone(memory), slot, uses };
         let lent = || (0..SLOTS).filter(|other| *other != slot && self.is_lent(memory, *other));
         let (count, bytes) = (lent().count(), lent().map(|other| self.used[other].1).sum::<usize>());
         self.used[slot] = (uses, 0);
-        let len = usize::try_from(frame.len).map_err(io::Error::other)?;
-        let taken = self.incoming.get(socket, frame.segment, len, true).map(|mapping| Lease {
-            mapping: Arc::clone(mapping),
-            len,
-            back: None,
-        });
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        let taken =
+            self.incoming.get(socket, segment, len, true).map(|mapping| Lease { mapping: Arc::clone(mapping), len, back: None });
         let mut lease = match taken {
             Ok(lease) => lease,
             Err(error) => {
@@ -115,7 +111,7 @@ impl Leases {
         if capacity > KEEP {
             // The worker has given it up already.
             back.give();
-            self.incoming.release(frame.segment);
+            self.incoming.release(segment);
             return Ok(Received::Lent(Box::new(lease)));
         }
         lease.back = Some(back);

@@ -23,6 +23,8 @@ pub(crate) trait Memory {
     fn ring(&self);
     /// Worker: ends the sleep of the parent's thread on `tail`.
     fn wake_parent(&self);
+    /// Worker: ends the sleep of the parent's thread on `calls`.
+    fn wake_caller(&self);
 }
 
 /// The real thing: two mappings, and in the worker its end of the pool's doorbell.
@@ -90,6 +92,11 @@ impl SharedMemory {
         std::ptr::from_ref(&self.worker_page().tail.0).cast()
     }
 
+    /// For a thread to sleep on that has asked for one call.
+    pub(crate) fn calls_word(&self) -> *const u32 {
+        std::ptr::from_ref(&self.worker_page().calls.0).cast()
+    }
+
     fn check(&self) -> io::Result<()> {
         let pages = self.requests.header::<ParentPage>().is_some() && self.responses.header::<WorkerPage>().is_some();
         if pages { Ok(()) } else { Err(io::Error::other("the memory of a link is too small for its pages")) }
@@ -137,6 +144,10 @@ impl Memory for SharedMemory {
 
     fn wake_parent(&self) {
         futex_wake(self.tail_word());
+    }
+
+    fn wake_caller(&self) {
+        futex_wake(self.calls_word());
     }
 
     fn ring(&self) {

@@ -5,9 +5,11 @@
 
 mod bell;
 mod bytes;
+mod chunks;
 mod claim;
 mod glance;
 mod homes;
+mod items;
 mod layout;
 mod lease;
 mod memory;
@@ -19,19 +21,23 @@ mod shelf;
 pub(crate) mod sync;
 mod violation;
 mod worker;
+mod worker_items;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use bell::{Call, Patience, armed};
 pub(crate) use bytes::Bytes;
+pub(crate) use chunks::Batch;
 pub(crate) use glance::Glance;
 pub(crate) use homes::Worker;
+pub(crate) use items::{ItemFrame, LENGTH as ITEM_LENGTH, MOST as MOST_ITEMS};
 pub(crate) use layout::INLINE;
 pub(crate) use lease::Received;
 pub(crate) use parent::{NoRoom, ParentEnd, TakenBack};
 pub(crate) use requests::Request;
-pub(crate) use responses::{Frame, Kind};
+pub(crate) use responses::Kind;
 pub(crate) use shelf::{Payload, Shelf};
 pub(crate) use violation::Violation;
 pub(crate) use worker::{Answer, Corrupt, WorkerEnd};
+pub(crate) use worker_items::Items;

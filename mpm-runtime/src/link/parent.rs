@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::bell::{self, Call, Wanted};
 use super::bytes::Bytes;
+use super::chunks::Chunk;
 use super::claim::{self, Claim};
 use super::glance::Glance;
 use super::homes::{Homes, Worker};
@@ -41,24 +42,26 @@ pub(crate) type Response = (Frame, io::Result<Received>);
 /// The parent's end.
 #[derive(Debug)]
 pub(crate) struct ParentEnd {
-    memory: Arc<SharedMemory>,
-    layout: Layout,
+    pub(super) memory: Arc<SharedMemory>,
+    pub(super) layout: Layout,
     socket: Socket,
-    data: DataSpace,
+    pub(super) data: DataSpace,
     /// The requests whose payloads lie there, oldest first; the others lie in their slots or in a segment.
-    in_data: VecDeque<u32>,
-    reader: Reader,
+    pub(super) in_data: VecDeque<u32>,
+    pub(super) reader: Reader,
     wanted: Wanted,
     /// The number after the last request that stands in a slot.
-    written: u32,
+    pub(super) written: u32,
     /// The number after the last published request; what `limit` must be.
-    published: u32,
+    pub(super) published: u32,
     /// The number of the oldest request without a response.
-    finished: u32,
+    pub(super) finished: u32,
     homes: Homes,
     /// The requests whose payloads lie in segments, oldest first.
     in_segments: VecDeque<(u32, Box<Large>)>,
     leases: Leases,
+    /// The requests in flight that have several jobs, oldest first.
+    pub(super) chunks: VecDeque<Chunk>,
 }
 
 impl ParentEnd {
@@ -81,6 +84,7 @@ impl ParentEnd {
             homes: Homes::default(),
             in_segments: VecDeque::new(),
             leases: Leases::default(),
+            chunks: VecDeque::new(),
         };
         Ok((this, fds, other))
     }
@@ -119,6 +123,16 @@ impl ParentEnd {
         attempt: u32,
         payload: &mut Payload,
     ) -> Result<u32, NoRoom> {
+        self.push_with(shelf, (target, job, attempt, 0), payload)
+    }
+
+    /// As `push`, of `(target, job, attempt, items)`.
+    pub(super) fn push_with(
+        &mut self,
+        shelf: &Arc<Shelf>,
+        (target, job, attempt, items): (u32, u64, u32, u32),
+        payload: &mut Payload,
+    ) -> Result<u32, NoRoom> {
         if self.in_flight() >= self.layout.slots {
             return Err(NoRoom::Full);
         }
@@ -138,7 +152,8 @@ impl ParentEnd {
             Payload::Bytes(bytes) => self.memory.write_request(at, &bytes),
             Payload::Large(large) => self.in_segments.push_back((seq, large)),
         }
-        Request { seq, target, job, attempt, segment, at: at as u64, len: len as u64 }.write(&*self.memory, &self.layout);
+        let at = u32::try_from(at).unwrap_or(0);
+        Request { seq, target, job, attempt, segment, at, items, len: len as u64 }.write(&*self.memory, &self.layout);
         self.written = seq.wrapping_add(1);
         Ok(seq)
     }
@@ -200,7 +215,7 @@ impl ParentEnd {
                 Payload::Bytes(bytes)
             }
         };
-        (request.job, payload)
+        (request.job, self.without_items_elsewhere(seq, payload))
     }
 
     /// The next response, if there is one: the frame and its payload, for the oldest request in flight. A payload that
@@ -216,7 +231,7 @@ impl ParentEnd {
         }
         let payload = match frame.segment {
             0 => Ok(Received::Bytes(inline)),
-            _ => self.leases.take(&self.memory, &self.socket, &frame),
+            _ => self.large(frame.segment, frame.len),
         };
         if let Err(error) = &payload
             && !is_own_want(error)
@@ -224,14 +239,24 @@ impl ParentEnd {
             return Err(Violation(format!("its large response cannot be read: {error}")));
         }
         self.reader.pass(&*self.memory, &self.layout, &frame);
-        if self.in_data.pop_front_if(|user| *user == frame.seq).is_some() {
+        self.finish();
+        Ok(Some((frame, payload)))
+    }
+
+    /// The oldest request is answered.
+    pub(super) fn finish(&mut self) {
+        if self.in_data.pop_front_if(|user| *user == self.finished).is_some() {
             self.data.free_oldest();
         }
-        if let Some((_, large)) = self.in_segments.pop_front_if(|(user, _)| *user == frame.seq) {
+        if let Some((_, large)) = self.in_segments.pop_front_if(|(user, _)| *user == self.finished) {
             large.answered();
         }
         self.finished = self.finished.wrapping_add(1);
-        Ok(Some((frame, payload)))
+    }
+
+    /// A payload of `len` bytes in the worker's segment of that number.
+    pub(super) fn large(&mut self, segment: u32, len: u64) -> io::Result<Received> {
+        self.leases.take(&self.memory, &self.socket, segment, len)
     }
 
     /// Reads the claim word and checks it against what the parent knows: `finished <= claimed <= limit == published`.

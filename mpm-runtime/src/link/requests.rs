@@ -21,7 +21,9 @@ pub(crate) struct Request {
     /// 0: the payload lies in the requests memory at `at`, be it in the slot itself; else the number of the segment that
     /// holds it.
     pub(crate) segment: u32,
-    pub(crate) at: u64,
+    pub(crate) at: u32,
+    /// 0: the payload is that of one job; else that of so many, each with its length in front (see `items.rs`).
+    pub(crate) items: u32,
     pub(crate) len: u64,
 }
 
@@ -38,7 +40,8 @@ impl Request {
         bytes[8..16].copy_from_slice(&self.job.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.attempt.to_le_bytes());
         bytes[20..24].copy_from_slice(&self.segment.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.at.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.at.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.items.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.len.to_le_bytes());
         bytes
     }
@@ -46,7 +49,8 @@ impl Request {
     fn from_bytes(bytes: &[u8; USED]) -> Self {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-        Self { seq: word(0), target: word(4), job: long(8), attempt: word(16), segment: word(20), at: long(24), len: long(32) }
+        let (seq, target, job, attempt) = (word(0), word(4), long(8), word(16));
+        Self { seq, target, job, attempt, segment: word(20), at: word(24), items: word(28), len: long(32) }
     }
 
     /// Writes the request into its slot. The slot's number must be outside `claimed..limit`.

@@ -2,6 +2,7 @@
 
 use super::bell::{self, Caller, Patience};
 use super::bytes::Bytes;
+use super::items::ItemFrame;
 use super::layout::{Layout, PAGE};
 use super::memory::Memory;
 use super::sync::Ordering;
@@ -21,7 +22,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn from_u32(number: u32) -> Option<Self> {
+    pub(super) fn from_u32(number: u32) -> Option<Self> {
         [Self::Value, Self::Panicked, Self::BadArguments, Self::BadResult].into_iter().find(|kind| *kind as u32 == number)
     }
 }
@@ -39,7 +40,9 @@ pub(crate) struct Frame {
     pub(crate) ran: u64,
 }
 
-const HEADER: usize = 32;
+pub(super) const HEADER: usize = 32;
+/// Results of items up to so many bytes are copied together with what stands in front of them.
+const SHORT: usize = 24;
 /// Frames start at multiples of this.
 const GRAIN: u64 = 8;
 
@@ -80,16 +83,29 @@ fn split(from: u64, size: usize, ring: usize) -> (usize, usize) {
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     tail: u64,
+    /// How far the parent had taken the frames at the last look, so that not each costs a look at its word.
+    taken: u64,
     caller: Caller,
 }
 
 impl Writer {
-    /// Whether a frame with `inline` payload bytes fits now.
-    pub(crate) fn fits(&self, memory: &impl Memory, layout: &Layout, inline: usize) -> bool {
-        let need = (HEADER + inline.next_multiple_of(GRAIN as usize)) as u64;
+    /// Whether a frame of `size` bytes, but for the padding, fits now.
+    pub(crate) fn fits(&self, memory: &impl Memory, layout: &Layout, size: usize) -> bool {
         // Acquire pairs with the parent's Release: it has copied the bytes that are about to be overwritten.
-        let head = memory.parent_page().head.0.load(Ordering::Acquire);
-        self.tail.wrapping_sub(head) + need <= layout.ring as u64
+        self.fits_behind(memory.parent_page().head.0.load(Ordering::Acquire), layout, size)
+    }
+
+    fn fits_behind(&self, head: u64, layout: &Layout, size: usize) -> bool {
+        self.tail.wrapping_sub(head) + size.next_multiple_of(GRAIN as usize) as u64 <= layout.ring as u64
+    }
+
+    /// As `fits`, as far as it is known without a look.
+    pub(super) fn is_known_to_fit(&self, layout: &Layout, size: usize) -> bool {
+        self.fits_behind(self.taken, layout, size)
+    }
+
+    pub(super) fn note_room(&mut self, memory: &impl Memory) {
+        self.taken = memory.parent_page().head.0.load(Ordering::Acquire);
     }
 
     /// Waits until `ready` holds, for which the parent has to take responses: it is called, since it may want to look later.
@@ -111,6 +127,36 @@ impl Writer {
         fault_point("published");
         self.caller.tell(memory, frame.seq);
         fault_point("rung");
+    }
+
+    /// Writes the result of an item of request `number`, which fits, and makes it visible. Such a result counts as one more
+    /// response to the request before: a response to its own is only the end of its last item (see [`end`](Self::end)).
+    pub(super) fn put_item(&mut self, memory: &impl Memory, layout: &Layout, number: u32, frame: ItemFrame, payload: &[u8]) -> u64 {
+        let at = self.tail % layout.ring as u64;
+        let size = frame.size() as u64;
+        if payload.len() <= SHORT && at + (ItemFrame::SIZE + SHORT) as u64 <= layout.ring as u64 {
+            // One copy of a fixed length. What lies behind the frame is free too, or is written over by the next one.
+            let mut bytes = [0; ItemFrame::SIZE + SHORT];
+            bytes[..ItemFrame::SIZE].copy_from_slice(&frame.pack().to_le_bytes());
+            bytes[ItemFrame::SIZE..ItemFrame::SIZE + payload.len()].copy_from_slice(payload);
+            memory.write_response(PAGE + usize::try_from(at).unwrap_or(0), &bytes[..frame.size()]);
+        } else {
+            self.copy(memory, layout, 0, &frame.pack().to_le_bytes());
+            self.copy(memory, layout, ItemFrame::SIZE as u64, payload);
+        }
+        self.tail += size;
+        fault_point("item-written");
+        // Release pairs with the parent's Acquire in `Reader::copy_items`: the bytes come before the position.
+        memory.worker_page().tail.0.store(self.tail, Ordering::Release);
+        fault_point("item-published");
+        self.caller.tell(memory, number.wrapping_sub(1));
+        fault_point("item-rung");
+        self.tail
+    }
+
+    /// Request `number`, of several items, is answered.
+    pub(super) fn end(&mut self, memory: &impl Memory, number: u32) {
+        self.caller.tell(memory, number);
     }
 
     fn copy(&self, memory: &impl Memory, layout: &Layout, ahead: u64, bytes: &[u8]) {
@@ -142,16 +188,12 @@ impl Reader {
     /// # Errors
     /// What is wrong with the ring. The frame is not taken.
     pub(crate) fn next(&mut self, memory: &impl Memory, layout: &Layout) -> Result<Option<(Frame, Bytes)>, String> {
-        if self.seen == self.head {
-            // Acquire pairs with the worker's Release in `Writer::put`.
-            self.seen = memory.worker_page().tail.0.load(Ordering::Acquire);
-        }
-        let (tail, used) = (self.seen, self.seen.wrapping_sub(self.head));
+        let used = self.used(memory, layout)?;
         if used == 0 {
             return Ok(None);
         }
-        if used > layout.ring as u64 || used < HEADER as u64 || !used.is_multiple_of(GRAIN) {
-            return Err(format!("its response position is {tail} where the parent's is {}", self.head));
+        if used < HEADER as u64 {
+            return Err(self.is_lost());
         }
         let mut header = [0; HEADER];
         self.copy(memory, layout, 0, &mut header);
@@ -167,9 +209,48 @@ impl Reader {
         Ok(Some((frame, bytes)))
     }
 
+    /// Bytes that are there.
+    fn used(&mut self, memory: &impl Memory, layout: &Layout) -> Result<u64, String> {
+        if self.seen == self.head {
+            // Acquire pairs with the worker's Release in `Writer::put` and `Writer::put_item`.
+            self.seen = memory.worker_page().tail.0.load(Ordering::Acquire);
+        }
+        let used = self.seen.wrapping_sub(self.head);
+        if used > layout.ring as u64 || !used.is_multiple_of(GRAIN) {
+            return Err(self.is_lost());
+        }
+        Ok(used)
+    }
+
+    fn is_lost(&self) -> String {
+        format!("its response position is {} where the parent's is {}", self.seen, self.head)
+    }
+
+    /// Appends what is there, at most `most` bytes, to `into`: to be looked at there, where the worker cannot change it, and
+    /// then to be taken by [`pass_bytes`](Self::pass_bytes) as far as it is whole frames. Returns the bytes that are there.
+    pub(super) fn copy_items(
+        &mut self,
+        memory: &impl Memory,
+        layout: &Layout,
+        most: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<usize, String> {
+        let used = usize::try_from(self.used(memory, layout)?).unwrap_or(0);
+        let before = into.len();
+        into.resize(before + used.min(most), 0);
+        if let Some(into) = into.get_mut(before..) {
+            self.copy(memory, layout, 0, into);
+        }
+        Ok(used)
+    }
+
     /// The frame is taken. Its bytes go back to the worker with those of the frames around it.
     pub(crate) fn pass(&mut self, memory: &impl Memory, layout: &Layout, frame: &Frame) {
-        self.head += frame.size().unwrap_or(0);
+        self.pass_bytes(memory, layout, frame.size().unwrap_or(0));
+    }
+
+    pub(super) fn pass_bytes(&mut self, memory: &impl Memory, layout: &Layout, bytes: u64) {
+        self.head += bytes;
         if self.head - self.released > layout.ring as u64 / 2 {
             self.release(memory);
         }

@@ -13,7 +13,7 @@ use super::claim;
 use super::layout::Layout;
 use super::memory::{Memory, SharedMemory};
 use super::requests::Request;
-use super::responses::{Frame, Kind, Writer};
+use super::responses::{Frame, HEADER, Kind, Writer};
 use super::segment::{Incoming, Outgoing};
 use super::sync::Ordering;
 use crate::sys::{Socket, fault_point, has_several_cpus, monotonic_nanos};
@@ -129,15 +129,15 @@ impl WorkerEnd {
 /// Answers one request.
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
-    memory: &'a SharedMemory,
-    layout: &'a Layout,
+    pub(super) memory: &'a SharedMemory,
+    pub(super) layout: &'a Layout,
     socket: &'a Socket,
-    writer: &'a mut Writer,
+    pub(super) writer: &'a mut Writer,
     outgoing: &'a mut Outgoing,
     patience: Option<&'a mut Patience>,
-    started: u64,
-    clock: &'a mut u64,
-    seq: u32,
+    pub(super) started: u64,
+    pub(super) clock: &'a mut u64,
+    pub(super) seq: u32,
 }
 
 impl<'a> Answer<'a> {
@@ -157,18 +157,34 @@ impl<'a> Answer<'a> {
     /// # Errors
     /// When a large payload cannot be put into shared memory. Nothing was sent then.
     pub(crate) fn send(&mut self, kind: Kind, ran: u64, payload: &[u8]) -> io::Result<()> {
-        let large = payload.len() > self.layout.inline_limit();
-        let mut segment = 0;
-        if large {
-            self.writer.wait(self.memory, self.patience.as_deref_mut(), |_| self.outgoing.is_ready(self.memory));
-            segment = self.outgoing.put(self.memory, self.socket, payload)?;
-            fault_point("segment-sent");
-        }
+        let large = self.is_large(payload);
+        let segment = if large { self.put_aside(payload)? } else { 0 };
         let inline = if large { &[] } else { payload };
-        self.writer.wait(self.memory, self.patience.as_deref_mut(), |writer| writer.fits(self.memory, self.layout, inline.len()));
+        self.wait_for_room(HEADER + inline.len());
         let frame = Frame { seq: self.seq, kind, segment, len: payload.len() as u64, ran };
         self.writer.put(self.memory, self.layout, frame, inline);
         Ok(())
+    }
+
+    /// Whether a payload does not travel in the ring.
+    pub(super) fn is_large(&self, payload: &[u8]) -> bool {
+        payload.len() > self.layout.inline_limit()
+    }
+
+    /// Puts a large payload into a segment, which is then to be announced by a frame: the segment's number.
+    pub(super) fn put_aside(&mut self, payload: &[u8]) -> io::Result<u32> {
+        self.writer.wait(self.memory, self.patience.as_deref_mut(), |_| self.outgoing.is_ready(self.memory));
+        let segment = self.outgoing.put(self.memory, self.socket, payload)?;
+        fault_point("segment-sent");
+        Ok(segment)
+    }
+
+    /// Waits until a frame of `size` bytes fits.
+    pub(super) fn wait_for_room(&mut self, size: usize) {
+        if !self.writer.is_known_to_fit(self.layout, size) {
+            self.writer.wait(self.memory, self.patience.as_deref_mut(), |writer| writer.fits(self.memory, self.layout, size));
+            self.writer.note_room(self.memory);
+        }
     }
 }
 

@@ -28,6 +28,12 @@ pub(super) struct View {
     pub(super) spins: u32,
 }
 
+impl View {
+    pub(super) fn slot(&self) -> usize {
+        self.slot
+    }
+}
+
 impl Core {
     /// Begins to attend the link that has the job of `cell`, if nobody does.
     pub(super) fn attend(&mut self, cell: &Arc<Cell>, cpus: usize) -> Option<View> {
@@ -44,7 +50,7 @@ impl Core {
     }
 
     /// The slot of the member that has the job of `cell`, and how many jobs are in front of it there.
-    fn whereabouts(&self, cell: &Arc<Cell>) -> Option<(usize, u32)> {
+    pub(super) fn whereabouts(&self, cell: &Arc<Cell>) -> Option<(usize, u32)> {
         let Place::Member(slot, number) = cell.place() else { return None };
         let slot = usize::try_from(slot).ok()?;
         let process = self.members.get(slot)?.process.as_ref()?;
@@ -55,7 +61,7 @@ impl Core {
     }
 
     /// The process whose link the view is of, unless it is about to end.
-    fn attended(&mut self, view: &View) -> Option<&mut Process> {
+    pub(super) fn attended(&mut self, view: &View) -> Option<&mut Process> {
         let process = self.members.get_mut(view.slot)?.process.as_mut()?;
         (process.incarnation == view.incarnation && process.fate.is_none()).then_some(process)
     }
@@ -155,7 +161,11 @@ impl Core {
         if process.is_attended || process.in_flight.is_empty() {
             return None;
         }
-        Some(Call::Doorbell(process.link.oldest().wrapping_add(process.due(self.mean, self.waiting > 0))))
+        let due = process.due(self.mean, self.waiting > 0);
+        // Each result of a chunk that is waited for counts: as one more response to the request before.
+        let is_for_items =
+            due == 0 && process.in_flight.front().is_some_and(|job| job.cell.is_watched() && job.cell.chunk.is_some());
+        Some(Call::Doorbell(process.link.oldest().wrapping_add(due).wrapping_sub(u32::from(is_for_items))))
     }
 
     /// For a link that a thread attends asleep: a call to that thread, if it has to look sooner than it has asked for. One that is
@@ -180,12 +190,13 @@ impl Core {
             _ => u32::MAX,
         };
         let (known, new) = (steps(process.link.wanted()), steps(call));
-        (known > new || known < new / 2).then_some(call)
+        // One that each result of a chunk answers is never known to be still to come.
+        (known > new || known < new / 2 || new == u32::MAX).then_some(call)
     }
 }
 
 impl Process {
-    fn is_watched(&self) -> bool {
+    pub(super) fn is_watched(&self) -> bool {
         let steps = self.watched_until.wrapping_sub(self.link.oldest());
         steps > 0 && steps <= self.link.in_flight()
     }

@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::chunk::Chunk;
 use super::watcher::Watcher;
 use crate::error::JobError;
 use crate::link::Received;
@@ -73,6 +74,8 @@ pub(super) struct Cell {
     is_watched: AtomicBool,
     word: AtomicU32,
     state: Mutex<State>,
+    /// It is that of several jobs, whose outcomes lie here: then the word says whether there are some to be taken.
+    pub(super) chunk: Option<Box<Chunk>>,
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +125,7 @@ impl Cell {
             is_watched: AtomicBool::new(false),
             word: AtomicU32::new(OPEN),
             state: Mutex::default(),
+            chunk: None,
         }
     }
 
@@ -135,6 +139,9 @@ impl Cell {
 
     /// Ends the job. The one function that does; the first caller wins and later ones change nothing. Returns whom to tell.
     pub(super) fn finish(self: Arc<Self>, outcome: Raw, facts: Facts) -> Option<Tell> {
+        if let Some(chunk) = &self.chunk {
+            return chunk.end_all(&self, outcome);
+        }
         let mut state = self.lock();
         if state.finished {
             return None;
@@ -147,6 +154,17 @@ impl Cell {
         // Release pairs with the Acquire in `is_finished`; Acquire orders the look at who waits.
         let was_awaited = self.word.swap(FINISHED, Ordering::AcqRel) == AWAITED;
         (was_awaited || !watchers.is_empty()).then_some(Tell { cell: self, watchers })
+    }
+
+    /// There are outcomes to be taken, of a cell of several jobs. Whom to tell.
+    pub(super) fn announce(self: &Arc<Self>) -> Option<Tell> {
+        let was_awaited = self.word.swap(FINISHED, Ordering::AcqRel) == AWAITED;
+        was_awaited.then(|| Tell { cell: Arc::clone(self), watchers: Vec::new() })
+    }
+
+    /// All outcomes that were there are taken, of such a cell, and more will come.
+    pub(super) fn reopen(&self) {
+        self.word.store(OPEN, Ordering::Relaxed);
     }
 
     pub(super) fn is_finished(&self) -> bool {

@@ -148,12 +148,12 @@ impl Core {
     /// Takes in the responses of one member; whether there were any.
     pub(super) fn drain_slot(&mut self, slot: usize) -> bool {
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return false };
-        let before = process.in_flight.len();
+        let before = process.load();
         if before == 0 {
             return false;
         }
         process.drain(&mut self.jobs_ended, &mut self.mean);
-        if process.in_flight.len() == before {
+        if process.load() == before {
             return false;
         }
         (self.failures, self.early_deaths) = (0, 0);
@@ -174,7 +174,7 @@ impl Core {
             self.leaving.extend(std::mem::replace(&mut member.process, successor));
             self.wake = true;
         } else if process.spent && process.takes_jobs() {
-            let back = process.take_back(0);
+            let back = process.take_back_unstarted(&mut self.jobs_ended);
             process.stop(None);
             self.requeue(back);
         }

@@ -4,34 +4,46 @@ use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, Raw};
 use super::ended::Ended;
-use super::member::{Fate, Process};
+use super::member::{Fate, Process, Waiting};
 use crate::error::{Cancelled, Death, DidRun, JobError, Phase};
-use crate::link::TakenBack;
+use crate::link::{Bytes, TakenBack};
 use crate::start::how;
 use crate::sys::{Exit, monotonic_nanos};
 
 impl Process {
-    /// After its death, with its responses drained: ends the jobs that die with it. What remains in
-    /// `in_flight`, with the payloads returned, was never started.
-    pub(super) fn dies(&mut self, exit: Exit, stderr: &[String], ended: &mut Ended) -> Vec<TakenBack> {
+    /// After its death, with its responses drained: ends the jobs that die with it, and returns those that were never started.
+    pub(super) fn dies(&mut self, exit: Exit, stderr: &[String], ended: &mut Ended) -> Vec<Waiting> {
         let damaged = matches!(self.fate, Some(Fate::Damaged(_)));
         let checked = if damaged { None } else { self.unstarted() };
-        let (running, payloads) = checked.unwrap_or((self.in_flight.len(), Vec::new()));
+        let (running, payloads, items) = checked.unwrap_or((self.in_flight.len(), Vec::new(), None));
         // Asked of a worker without a job as well: its end may explain a kill.
         let out_of_memory = self.out_of_memory(exit);
-        for _ in 0..running {
-            let Some(job) = self.in_flight.pop_front() else { break };
-            let (error, facts) = self.outcome_of_death(&job.cell, exit, out_of_memory, stderr);
-            ended.end(job.cell, Raw::Failed(error), facts);
+        let mut unstarted = Vec::new();
+        if let Some((ran, payload)) = items {
+            let death = |process: &Self, cell: &Cell, id| process.outcome_of_death(cell, id, exit, out_of_memory, stderr).0;
+            unstarted.extend(self.leave_chunk(ran.then_some(death), payload, ended));
+        } else {
+            for _ in 0..running {
+                let Some(job) = self.in_flight.pop_front() else { break };
+                self.more = self.more.saturating_sub(job.cell.more());
+                let (error, facts) = self.outcome_of_death(&job.cell, job.cell.id(), exit, out_of_memory, stderr);
+                ended.end(job.cell, Raw::Failed(error), facts);
+            }
         }
-        payloads
+        unstarted.extend(self.reunite(payloads));
+        unstarted
     }
 
-    /// How many jobs had been claimed (0 or 1), and the payloads of the rest; `None` if the link is damaged.
-    fn unstarted(&mut self) -> Option<(usize, Vec<TakenBack>)> {
-        let taken = self.link.was_running().and_then(|running| Ok((running, self.link.take_back(u32::from(running))?)));
+    /// How many requests had been claimed (0 or 1), and the payloads of the rest; if the one was a chunk, whether a job of it ran, and
+    /// the payload of those behind it. `None` if the link is damaged.
+    #[expect(clippy::type_complexity, reason = "what a dead worker leaves")]
+    fn unstarted(&mut self) -> Option<(usize, Vec<TakenBack>, Option<(bool, Bytes)>)> {
+        let taken = self.link.was_running().and_then(|running| {
+            let items = if running { self.link.items_at_death()? } else { None };
+            Ok((usize::from(running), self.link.take_back(u32::from(running))?, items))
+        });
         match taken {
-            Ok((running, payloads)) => Some((usize::from(running), payloads)),
+            Ok(taken) => Some(taken),
             Err(violation) => {
                 self.fate = Some(Fate::Damaged(violation.to_string()));
                 None
@@ -39,10 +51,18 @@ impl Process {
         }
     }
 
-    fn outcome_of_death(&self, cell: &Cell, exit: Exit, out_of_memory: Option<bool>, stderr: &[String]) -> (JobError, Facts) {
+    /// With what job `id` of `cell` ends, which it had claimed.
+    fn outcome_of_death(
+        &self,
+        cell: &Cell,
+        id: u64,
+        exit: Exit,
+        out_of_memory: Option<bool>,
+        stderr: &[String],
+    ) -> (JobError, Facts) {
         let facts = self.facts(cell, None, Instant::now());
         if let Some(Fate::Ended(reason)) = self.fate {
-            let error = JobError::Cancelled(Cancelled { job: cell.id(), target: cell.target, reason });
+            let error = JobError::Cancelled(Cancelled { job: id, target: cell.target, reason });
             return (error, facts);
         }
         let (phase, started) = self.link.last_words();
@@ -64,7 +84,7 @@ impl Process {
             phase,
             did_run: if is_damaged { DidRun::Maybe } else { phase.did_run() },
             target: cell.target,
-            job: cell.id(),
+            job: id,
             attempt: 1,
             elapsed,
             max_rss: exit.max_rss,

@@ -57,14 +57,19 @@ impl Core {
             self.requeue(vec![job]);
             return false;
         };
-        match process.link.push(&self.shelf, job.target, job.cell.id(), 1, &mut job.payload) {
+        let pushed = match &job.cell.chunk {
+            None => process.link.push(&self.shelf, job.target, job.cell.id(), 1, &mut job.payload),
+            Some(chunk) => process.link.push_items(&self.shelf, job.target, job.cell.id(), chunk.left(), &mut job.payload),
+        };
+        match pushed {
             Ok(number) => {
                 job.cell.set_place(Place::Member(u32::try_from(slot).unwrap_or(u32::MAX), number));
                 process.last_used = clock;
                 if job.cell.is_watched() {
                     process.watched_until = number.wrapping_add(1);
                 }
-                let before = process.in_flight.len();
+                let before = process.load();
+                process.more += job.cell.more();
                 process.in_flight.push_back(InFlight { cell: job.cell, target: job.target });
                 self.note_change(slot, before);
                 self.note_unpublished(slot);
@@ -98,7 +103,7 @@ impl Core {
             process.link.want(call);
         }
         if let Err(violation) = process.link.publish() {
-            let before = process.in_flight.len();
+            let before = process.load();
             let back = process.disown(&violation);
             self.note_change(slot, before);
             self.requeue(back);
@@ -115,10 +120,10 @@ impl Core {
         }
         let behind = |process: &Process| process.takes_jobs() && process.in_flight.len() > 1;
         let all = self.members.iter().enumerate().filter_map(|(slot, member)| Some((slot, member.process.as_ref()?)));
-        let busiest = all.filter(|(_, process)| behind(process)).max_by_key(|(_, process)| process.link.unclaimed());
-        let Some(slot) = busiest.map(|(slot, _)| slot) else { return false };
+        let unclaimed = all.filter(|(_, process)| behind(process)).map(|(slot, process)| (process.link.unclaimed(), slot));
+        let Some((_, slot)) = unclaimed.max().filter(|(unclaimed, _)| *unclaimed > 0) else { return self.steal_items() };
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return false };
-        let before = process.in_flight.len();
+        let before = process.load();
         let keep = process.link.in_flight() - process.link.unclaimed().div_ceil(2);
         let jobs = process.take_back(keep);
         let any = !jobs.is_empty();
@@ -151,6 +156,9 @@ impl Process {
     pub(super) fn reunite(&mut self, payloads: Vec<TakenBack>) -> Vec<Waiting> {
         let first = self.in_flight.len().saturating_sub(payloads.len());
         let jobs = self.in_flight.drain(first..);
-        jobs.zip(payloads).map(|(job, (_, payload))| Waiting { cell: job.cell, target: job.target, payload }).collect()
+        let back: Vec<_> =
+            jobs.zip(payloads).map(|(job, (_, payload))| Waiting { cell: job.cell, target: job.target, payload }).collect();
+        self.more -= back.iter().map(|job| job.cell.more()).sum::<usize>();
+        back
     }
 }

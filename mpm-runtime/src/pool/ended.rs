@@ -27,6 +27,12 @@ impl Ended {
         }
     }
 
+    /// So many jobs of a chunk have ended, and somebody may have to be told.
+    pub(super) fn several(&mut self, count: u32, tell: Option<Tell>) {
+        self.count += count as usize;
+        self.told.extend(tell);
+    }
+
     pub(super) fn count(&self) -> usize {
         self.count
     }

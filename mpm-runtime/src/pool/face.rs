@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use super::builder::Builder;
 use super::cell::{Facts, Place, Raw};
 use super::handle::{JobHandle, open};
-use super::map::{Map, MapUnordered};
+use super::map::Map;
 use super::shared::Shared;
 use super::spare::Held;
+use super::unordered::MapUnordered;
 use crate::codec::Encoder;
 use crate::error::{DataError, JobError, Refusal, Result, SubmitError};
 use crate::link::{Bytes, INLINE, Payload};
@@ -44,7 +45,7 @@ use crate::start::StartMethod;
 /// # Fork safety
 /// A process that was forked from the pool's process by other means cannot use the pool: its threads are not there.
 pub struct Pool {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     supervisor: Mutex<Option<Thread<()>>>,
     supervisor_id: ThreadId,
 }
@@ -177,7 +178,7 @@ impl Pool {
         }
     }
 
-    fn target<F: Target>(&self) -> Result<u32, Refusal> {
+    pub(super) fn target<F: Target>(&self) -> Result<u32, Refusal> {
         self.shared.check_owner()?;
         self.shared.registry.index_of::<F>().map_err(|e| Refusal::Unknown(e.to_string().into()))
     }

@@ -86,6 +86,13 @@ impl<R> JobHandle<R> {
         self.shared.wait(&self.cell, None).map_or(Err(JobError::Taken), |outcome| self.open(outcome))
     }
 
+    /// As [`wait`](Self::wait), and how long the job ran, as far as it did.
+    pub(super) fn wait_timed(self) -> (Result<R, JobError>, Option<Duration>) {
+        let outcome = self.shared.wait(&self.cell, None);
+        let ran = if self.is_lost() { None } else { self.cell.facts().ran };
+        (outcome.map_or(Err(JobError::Taken), |outcome| self.open(outcome)), ran)
+    }
+
     /// Waits at most `time` for the job's end. `None` means that the job has not ended: it goes on, and its outcome can
     /// be waited for again. A zero `time` looks and returns.
     pub fn wait_timeout(&mut self, time: Duration) -> Option<Result<R, JobError>> {

@@ -1,28 +1,47 @@
-//! Running a target over an iterator: lazily, with a bounded number of jobs ahead of the consumer.
+//! Running a target over an iterator: lazily, with a bounded number of jobs ahead of the consumer. Short jobs travel together,
+//! as many as take about 100 microseconds by what those before them took.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::cell::{Cell, Raw};
+use super::chunk::Outcomes;
 use super::face::Pool;
 use super::handle::JobHandle;
-use super::watcher::Finished;
-use crate::error::JobError;
+use super::items::MANY;
+use super::member::lost_answer;
+use super::policy::{average, chunk_size, map_ahead};
+use crate::codec::{Encoder, decode_caught};
+use crate::error::{DataError, JobError};
+use crate::link::{Bytes, ITEM_LENGTH, ItemFrame};
 use crate::registry::{Job, Target};
 
 /// Jobs ahead of the consumer for each worker, unless chosen otherwise.
 const AHEAD: usize = 64;
+/// Arguments longer than this travel alone.
+const LONG: usize = 2 * 1024;
+/// No job is added to a chunk whose arguments take so many bytes together.
+const FULL: usize = 24 * 1024;
 
 /// Where inputs come from.
 pub(super) type Inputs<'a, F> = Box<dyn Iterator<Item = <F as Target>::Args<'a>> + 'a>;
 
-fn default_look_ahead(pool: &Pool) -> usize {
+pub(super) fn default_look_ahead(pool: &Pool) -> usize {
     pool.worker_count().saturating_mul(AHEAD).min(pool.queue_size()).max(1)
 }
 
 /// One input submitted; a refusal counts as the job's error, so that it comes out in its place.
-fn submit<'a, F: Target>(pool: &Pool, input: F::Args<'a>) -> Result<JobHandle<F::Output>, JobError> {
+pub(super) fn submit<'a, F: Target>(pool: &Pool, input: F::Args<'a>) -> Result<JobHandle<F::Output>, JobError> {
     Ok(pool.submit(Job::<F>::new(input))?)
+}
+
+/// What was submitted, in the order of the inputs.
+enum Ahead<R> {
+    One(Result<JobHandle<R>, JobError>),
+    Several(Arc<Cell>),
 }
 
 /// The iterator made by [`Pool::map`]: outcomes in the order of the inputs.
@@ -30,147 +49,272 @@ fn submit<'a, F: Target>(pool: &Pool, input: F::Args<'a>) -> Result<JobHandle<F:
 pub struct Map<'a, F: Target> {
     pool: &'a Pool,
     inputs: Option<Inputs<'a, F>>,
+    /// At most so many inputs ahead, if the user says so.
+    limit: Option<usize>,
+    window: VecDeque<Ahead<F::Output>>,
+    /// Inputs that were taken and whose outcomes were not given.
     ahead: usize,
-    window: VecDeque<Result<JobHandle<F::Output>, JobError>>,
+    /// Inputs are taken when there is room for so many: as many as travel together.
+    size: usize,
+    /// At most so many inputs ahead now.
+    most: usize,
+    /// At most so many jobs and chunks ahead, each of which takes a place in the pool's queue.
+    entries: usize,
+    /// Mean run time of its jobs in nanoseconds, and mean time that an input takes.
+    mean: Option<u64>,
+    mean_input: u64,
+    /// The chunk of which outcomes are being given.
+    current: Option<Current>,
+    /// Arguments on their way into a chunk.
+    scratch: Vec<u8>,
+}
+
+/// A chunk of which outcomes are being given.
+struct Current {
+    cell: Arc<Cell>,
+    /// Outcomes that were taken from it, from `at` on.
+    taken: Outcomes,
+    at: usize,
+    /// The id of the next job.
+    id: u64,
+    /// Nothing more is to be taken from it.
+    is_done: bool,
 }
 
 impl<'a, F: Target> Map<'a, F> {
     pub(super) fn new(pool: &'a Pool, inputs: Inputs<'a, F>) -> Self {
-        Self { pool, inputs: Some(inputs), ahead: default_look_ahead(pool), window: VecDeque::new() }
+        let (most, window, scratch) = (default_look_ahead(pool), VecDeque::new(), Vec::new());
+        let (limit, mean, current, entries) = (None, None, None, pool.queue_size());
+        Self { pool, inputs: Some(inputs), limit, window, ahead: 0, size: 1, most, entries, mean, mean_input: 0, current, scratch }
     }
 
-    /// At most how many inputs are taken ahead of the outcomes that were asked for: 64 per worker, or as many as the
-    /// pool's queue holds, unless set here. 0 counts as 1.
+    /// At most how many inputs are taken ahead of the outcomes that were asked for. 0 counts as 1.
+    ///
+    /// Unless it is set here, these are 64 per worker, or as many as the pool's queue holds; of jobs that take less than some
+    /// microseconds more, what a worker does in about 400 microseconds, and never more than 4096 per worker.
+    ///
+    /// Short jobs are handed to the workers some at a time, not more than a quarter of what is ahead of each worker. With 1 each
+    /// input is handed over before the next one is taken.
     pub fn look_ahead(mut self, jobs: usize) -> Self {
-        self.ahead = jobs.max(1);
+        self.limit = Some(jobs.max(1));
+        (self.most, self.entries) = (jobs.max(1), usize::MAX);
         self
     }
 
+    /// Takes inputs while there is room for as many as travel together.
+    #[inline(never)]
     fn fill(&mut self) {
-        while self.window.len() < self.ahead {
+        while self.has_room() {
+            if self.size == 1 { self.fill_one() } else { self.fill_several() }
+        }
+    }
+
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.inputs.is_some() && self.ahead.saturating_add(self.size) <= self.most && self.window.len() < self.entries
+    }
+
+    fn fill_one(&mut self) {
+        self.mean_input -= self.mean_input / 8;
+        let Some(input) = self.inputs.as_mut().and_then(Iterator::next) else {
+            // An ended iterator is not asked again: not all of them like it.
+            self.inputs = None;
+            return;
+        };
+        self.window.push_back(Ahead::One(submit::<F>(self.pool, input)));
+        self.ahead += 1;
+    }
+
+    /// Fills a chunk and submits it.
+    fn fill_several(&mut self) {
+        let began = Instant::now();
+        let (mut buffer, mut jobs) = (std::mem::take(&mut self.scratch), 0);
+        let before = self.ahead;
+        // Inputs that panic shall cost no job of those before.
+        let filled = catch_unwind(AssertUnwindSafe(|| self.encode(&mut buffer, &mut jobs)));
+        self.hand_over(&mut buffer, jobs);
+        self.scratch = buffer;
+        let time = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.mean_input = time / ((self.ahead - before) as u64).max(1);
+        filled.unwrap_or_else(|panic| resume_unwind(panic));
+    }
+
+    /// Takes inputs into the buffer, as many as travel together; of these it holds so many `jobs`.
+    fn encode(&mut self, buffer: &mut Vec<u8>, jobs: &mut u32) {
+        let most = self.ahead + self.size;
+        while self.ahead < most && buffer.len() < FULL {
             let Some(input) = self.inputs.as_mut().and_then(Iterator::next) else {
-                // An ended iterator is not asked again: not all of them like it.
                 self.inputs = None;
                 return;
             };
-            self.window.push_back(submit::<F>(self.pool, input));
+            self.ahead += 1;
+            let start = buffer.len();
+            buffer.extend_from_slice(&[0; ITEM_LENGTH]);
+            let job = Job::<F>::new(input);
+            let mut encoder = Encoder::behind(std::mem::take(buffer));
+            let encoded = job.encode_caught_to(&mut encoder);
+            let is_large = encoder.has_large_runs();
+            *buffer = encoder.into_buffer();
+            let length = buffer.len() - start - ITEM_LENGTH;
+            if encoded.is_ok() && !is_large && length <= LONG {
+                let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+                if let Some(place) = buffer.get_mut(start..start + ITEM_LENGTH) {
+                    place.copy_from_slice(&length);
+                }
+                *jobs += 1;
+                continue;
+            }
+            // It goes alone, by the way that knows what to do with it, and the others before it.
+            buffer.truncate(start);
+            self.hand_over(buffer, std::mem::take(jobs));
+            self.window.push_back(Ahead::One(self.pool.submit(job).map_err(JobError::from)));
         }
     }
+
+    /// Submits what is in the buffer.
+    fn hand_over(&mut self, buffer: &mut Vec<u8>, jobs: u32) {
+        if jobs == 0 {
+            return;
+        }
+        let cell = Arc::new(Cell::of_jobs(F::NAME, jobs, Instant::now(), Outcomes::default()));
+        let payload = Bytes::take(buffer);
+        buffer.clear();
+        match self.pool.submit_several::<F>(&cell, payload) {
+            Ok(()) => self.window.push_back(Ahead::Several(cell)),
+            Err(refusal) => {
+                let error = JobError::from(refusal);
+                (0..jobs).for_each(|_| self.window.push_back(Ahead::One(Err(error.clone()))));
+            }
+        }
+    }
+
+    /// A job took so long.
+    fn learn(&mut self, mean: u64) {
+        self.mean = Some(mean);
+        let workers = self.pool.worker_count();
+        if self.limit.is_none() {
+            self.most = map_ahead(mean, workers).max(default_look_ahead(self.pool));
+        }
+        let size = if self.pool.is_recycling() { 1 } else { chunk_size(mean.max(self.mean_input), self.most, workers) };
+        // The inputs may be slower than the jobs: that is seen before many of them are held up.
+        self.size = size.min(self.size * 2);
+    }
+
+    /// The next outcome, where it does not lie at hand.
+    #[inline(never)]
+    fn advance(&mut self) -> Option<Result<F::Output, JobError>> {
+        loop {
+            if let Some(current) = &mut self.current {
+                if !current.taken.is_empty() && current.at < current.taken.frames.len() {
+                    return current.next::<F>();
+                }
+                if current.is_done {
+                    let rest = current.cell.chunk.as_ref().and_then(|chunk| chunk.rest());
+                    self.current = rest.map(|cell| Current::new(cell, std::mem::take(&mut current.taken)));
+                    continue;
+                }
+                if let Some(error) = self.pool.take_several(&current.cell, &mut current.taken, &mut current.is_done) {
+                    return Some(Err(error));
+                }
+                current.at = 0;
+                let (ran, jobs) = current.taken.times();
+                if jobs > 0 {
+                    let each = ran / jobs;
+                    let mean = if jobs >= MANY.into() { each } else { average(self.mean, each) };
+                    self.learn(mean);
+                }
+                continue;
+            }
+            match self.window.pop_front()? {
+                Ahead::Several(cell) => self.current = Some(Current::new(cell, Outcomes::default())),
+                Ahead::One(Err(error)) => return Some(Err(error)),
+                Ahead::One(Ok(job)) => {
+                    let (outcome, ran) = job.wait_timed();
+                    if let Some(ran) = ran {
+                        self.learn(average(self.mean, u64::try_from(ran.as_nanos()).unwrap_or(u64::MAX)));
+                    }
+                    return Some(outcome);
+                }
+            }
+        }
+    }
+}
+
+impl Current {
+    fn new(cell: Arc<Cell>, mut taken: Outcomes) -> Self {
+        taken.clear();
+        let id = cell.id();
+        Self { cell, taken, at: 0, id, is_done: false }
+    }
+
+    /// The next outcome of those that were taken.
+    #[inline]
+    fn next<F: Target>(&mut self) -> Option<Result<F::Output, JobError>> {
+        let (frame, payload) = ItemFrame::first_of(self.taken.frames.get(self.at..)?)?;
+        self.at += frame.size();
+        let id = self.id;
+        self.id += 1;
+        if !frame.is_large {
+            return Some(decode_caught(F::decode_output, payload.into()).map_err(|reason| undecoded(&self.cell, id, reason)));
+        }
+        Some(match self.taken.aside.pop_front()? {
+            Raw::Value(value) => {
+                let len = value.len() as u64;
+                let bytes = value.into_bytes().map_err(|error| lost_answer(len, &error));
+                let decoded = bytes.and_then(|bytes| bytes.give(|bytes| decode_caught(F::decode_output, bytes)));
+                decoded.map_err(|reason| undecoded(&self.cell, id, reason))
+            }
+            Raw::Failed(error) => Err(error),
+        })
+    }
+}
+
+#[cold]
+fn undecoded(cell: &Cell, job: u64, reason: String) -> JobError {
+    JobError::Decode(Box::new(DataError { job, target: cell.target, reason, in_worker: false }))
 }
 
 impl<F: Target> Iterator for Map<'_, F> {
     type Item = Result<F::Output, JobError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.fill();
-        Some(self.window.pop_front()?.and_then(JobHandle::wait))
+        if self.has_room() {
+            self.fill();
+        }
+        if self.ahead == 0 {
+            return None;
+        }
+        let at_hand = self.current.as_mut().and_then(|current| current.next::<F>());
+        let outcome = at_hand.or_else(|| self.advance())?;
+        self.ahead -= 1;
+        Some(outcome)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (low, high) = self.inputs.as_ref().map_or((0, Some(0)), |inputs| inputs.size_hint());
-        let ahead = self.window.len();
-        (low.saturating_add(ahead), high.and_then(|high| high.checked_add(ahead)))
+        (low.saturating_add(self.ahead), high.and_then(|high| high.checked_add(self.ahead)))
     }
 }
 
 impl<F: Target> Drop for Map<'_, F> {
     fn drop(&mut self) {
         // The newest first: what is taken back then never has to be handed to another worker on the way.
-        self.window.iter().rev().flatten().for_each(|job| {
-            job.cancel();
-        });
+        for ahead in self.window.drain(..).rev() {
+            match ahead {
+                Ahead::One(Ok(job)) => drop(job.cancel()),
+                Ahead::One(Err(_)) => {}
+                Ahead::Several(cell) => self.pool.cancel_several(&cell),
+            }
+        }
+        if let Some(current) = self.current.take() {
+            self.pool.cancel_several(&current.cell);
+        }
     }
 }
 
 impl<F: Target> fmt::Debug for Map<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Map({}, {} ahead)", F::NAME, self.window.len())
-    }
-}
-
-/// The iterator made by [`Pool::map_unordered`]: `(index of the input, outcome)` in the order in which the jobs end.
-#[must_use = "nothing is run until the iterator is"]
-pub struct MapUnordered<'a, F: Target> {
-    pool: &'a Pool,
-    inputs: Option<Inputs<'a, F>>,
-    ahead: usize,
-    next_index: usize,
-    running: HashMap<usize, JobHandle<F::Output>>,
-    list: Arc<Finished>,
-    /// Ended and not handed out yet, the oldest first.
-    ended: VecDeque<(usize, Result<F::Output, JobError>)>,
-}
-
-impl<'a, F: Target> MapUnordered<'a, F> {
-    pub(super) fn new(pool: &'a Pool, inputs: Inputs<'a, F>) -> Self {
-        Self {
-            pool,
-            inputs: Some(inputs),
-            ahead: default_look_ahead(pool),
-            next_index: 0,
-            running: HashMap::new(),
-            list: Arc::default(),
-            ended: VecDeque::new(),
-        }
-    }
-
-    /// As [`Map::look_ahead`].
-    pub fn look_ahead(mut self, jobs: usize) -> Self {
-        self.ahead = jobs.max(1);
-        self
-    }
-
-    fn fill(&mut self) {
-        while self.running.len() + self.ended.len() < self.ahead {
-            let Some(input) = self.inputs.as_mut().and_then(Iterator::next) else {
-                self.inputs = None;
-                return;
-            };
-            let index = self.next_index;
-            self.next_index += 1;
-            match submit::<F>(self.pool, input) {
-                Ok(job) => {
-                    job.shared.list(&job.cell, &self.list, index);
-                    self.running.insert(index, job);
-                }
-                Err(error) => self.ended.push_back((index, Err(error))),
-            }
-        }
-    }
-}
-
-impl<F: Target> Iterator for MapUnordered<'_, F> {
-    type Item = (usize, Result<F::Output, JobError>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.fill();
-        if self.list.is_copy() {
-            // A forked copy of the process, where nobody adds to the list: all that runs counts as ended.
-            let mut lost: Vec<_> = self.running.drain().map(|(index, job)| (index, job.wait())).collect();
-            lost.sort_unstable_by_key(|(index, _)| *index);
-            self.ended.extend(lost);
-        }
-        if self.ended.is_empty() && !self.running.is_empty() {
-            for index in self.list.wait(None) {
-                if let Some(job) = self.running.remove(&index) {
-                    self.ended.push_back((index, job.wait()));
-                }
-            }
-        }
-        self.ended.pop_front()
-    }
-}
-
-impl<F: Target> Drop for MapUnordered<'_, F> {
-    fn drop(&mut self) {
-        self.running.values().for_each(|job| {
-            job.cancel();
-        });
-    }
-}
-
-impl<F: Target> fmt::Debug for MapUnordered<'_, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MapUnordered({}, {} ahead)", F::NAME, self.running.len())
+        write!(f, "Map({}, {} ahead)", F::NAME, self.ahead)
     }
 }

@@ -22,7 +22,7 @@ use super::ended::Ended;
 use super::policy::average;
 use crate::codec::Panic;
 use crate::error::{DataError, JobError, Panicked};
-use crate::link::{Frame, Kind, ParentEnd, Payload, Received};
+use crate::link::{Kind, ParentEnd, Payload, Received};
 use crate::start::{Capture, ChildProcess, Origin};
 use crate::sys::OomKills;
 
@@ -93,6 +93,8 @@ pub(super) struct Process {
     pub(super) origin: Origin,
     /// The jobs in the link, in the order of their numbers.
     pub(super) in_flight: VecDeque<InFlight>,
+    /// How many more jobs these are than cells: those of chunks that have not ended, but for one of each.
+    pub(super) more: usize,
     pub(super) jobs_done: u64,
     pub(super) oom_kills_before: Option<OomKills>,
     pub(super) fate: Option<Fate>,
@@ -177,6 +179,15 @@ impl Process {
     pub(super) fn drain(&mut self, ended: &mut Ended, mean: &mut Option<u64>) {
         let mut now = None;
         while !matches!(self.fate, Some(Fate::Damaged(_))) {
+            if let Some(job) = self.in_flight.front()
+                && job.cell.chunk.is_some()
+            {
+                let cell = Arc::clone(&job.cell);
+                if self.drain_items(&cell, ended, mean) {
+                    continue;
+                }
+                return;
+            }
             match self.link.next_response() {
                 Ok(None) => return,
                 Err(violation) => return self.kill(Fate::Damaged(violation.to_string())),
@@ -189,7 +200,7 @@ impl Process {
                     self.jobs_done += 1;
                     let now = *now.get_or_insert_with(Instant::now);
                     let facts = self.facts(&job.cell, Some(Duration::from_nanos(frame.ran)), now);
-                    let raw = self.open(&job, &frame, payload);
+                    let raw = self.open(&job.cell, job.cell.id(), frame.kind, frame.len, payload);
                     ended.end(job.cell, raw, facts);
                 }
             }
@@ -201,22 +212,23 @@ impl Process {
         Facts { worker: Some((self.slot, self.pid())), ran, total: Some(now.duration_since(job.submitted)) }
     }
 
-    fn open(&self, job: &InFlight, frame: &Frame, payload: io::Result<Received>) -> Raw {
-        let data = |reason: String| Box::new(DataError { job: job.cell.id(), target: job.cell.target, reason, in_worker: true });
+    /// The outcome of a job of `cell`, from a response of this kind and length.
+    pub(super) fn open(&self, cell: &Cell, job: u64, kind: Kind, len: u64, payload: io::Result<Received>) -> Raw {
+        let data = |reason: String| Box::new(DataError { job, target: cell.target, reason, in_worker: true });
         let payload = match payload {
             // Copied out of shared memory, where that has to be done, by the thread that wants the value.
-            Ok(value) if frame.kind == Kind::Value => return Raw::Value(value),
+            Ok(value) if kind == Kind::Value => return Raw::Value(value),
             payload => payload.and_then(Received::into_bytes),
         };
         let payload = match payload {
             Ok(payload) => payload,
             Err(error) => {
-                let reason = lost_answer(frame.len, &error);
+                let reason = lost_answer(len, &error);
                 return Raw::Failed(JobError::Decode(Box::new(DataError { in_worker: false, ..*data(reason) })));
             }
         };
         let text = |payload: &[u8]| String::from_utf8_lossy(payload).into_owned();
-        Raw::Failed(match frame.kind {
+        Raw::Failed(match kind {
             Kind::Value => return Raw::Value(Received::Bytes(payload)),
             Kind::BadArguments => JobError::Decode(data(text(&payload))),
             Kind::BadResult => JobError::Encode(data(text(&payload))),
@@ -229,8 +241,8 @@ impl Process {
                     backtrace: panic.backtrace,
                     worker: self.worker.to_string(),
                     pid: self.pid(),
-                    target: job.cell.target,
-                    job: job.cell.id(),
+                    target: cell.target,
+                    job,
                     attempt: 1,
                 }))
             }

@@ -6,6 +6,7 @@
 mod attend;
 mod builder;
 mod cell;
+mod chunk;
 mod completed;
 mod core;
 mod deadlines;
@@ -15,6 +16,7 @@ mod ended;
 mod ending;
 mod face;
 mod handle;
+mod items;
 mod map;
 mod member;
 mod policy;
@@ -25,8 +27,10 @@ mod shared;
 mod spare;
 mod starts;
 mod supervisor;
+mod taking;
 #[cfg(test)]
 mod tests;
+mod unordered;
 mod waiting;
 mod watcher;
 
@@ -34,5 +38,6 @@ pub use builder::Builder;
 pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout};
 pub use face::Pool;
 pub use handle::{JobHandle, Report};
-pub use map::{Map, MapUnordered};
+pub use map::Map;
 pub use preload::Preloaded;
+pub use unordered::MapUnordered;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::link::MOST_ITEMS;
+
 /// What to do about a member that could not be started, or died before it did anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterFailedStart {
@@ -58,6 +60,11 @@ pub(super) fn look_ahead(average: Option<u64>) -> u32 {
 /// How long a job is short, in nanoseconds: about as long as a sleep and a wake-up.
 const SHORT: u64 = 20_000;
 
+/// Whether jobs are short that take so long on average.
+pub(super) fn is_short(average: Option<u64>) -> bool {
+    average.is_some_and(|average| average < SHORT)
+}
+
 /// How many responses after the next one may come before somebody has to look, of a worker with so many jobs in flight: none
 /// where jobs are not short, or somebody waits for one of these; half of them where more jobs wait for room; else all.
 pub(super) fn due(average: Option<u64>, is_watched: bool, is_waited_for: bool, in_flight: u32) -> u32 {
@@ -74,6 +81,30 @@ const WORTH_A_SPIN: u64 = 50_000;
 /// jobs are about as short as a sleep and a wake-up, and where that takes no CPU from a worker.
 pub(super) fn worth_a_spin(average: Option<u64>, busy: usize, cpus: usize) -> bool {
     average.is_some_and(|average| average < WORTH_A_SPIN) && busy < cpus
+}
+
+/// How long the jobs of one chunk take together, in nanoseconds: long beside its hand-over, some microseconds.
+const CHUNK: u64 = 100_000;
+/// Chunks that a worker has ahead where nobody says otherwise.
+const CHUNKS: usize = 4;
+/// Jobs that a worker has ahead at most where nobody says otherwise.
+const MOST_AHEAD: usize = 4096;
+
+/// How many jobs of `map` travel together that take so long on average, in nanoseconds, where so many may be ahead of the consumer:
+/// each worker is to have several chunks, so that none waits for another one's last job.
+pub(super) fn chunk_size(average: u64, ahead: usize, workers: usize) -> usize {
+    if average >= SHORT {
+        return 1;
+    }
+    let by_time = usize::try_from(CHUNK / average.max(1)).unwrap_or(usize::MAX);
+    let share = ahead / workers.saturating_mul(CHUNKS).max(1);
+    by_time.min(share).clamp(1, MOST_ITEMS as usize)
+}
+
+/// How many jobs of `map` that take so long may be ahead of the consumer where nobody says otherwise.
+pub(super) fn map_ahead(average: u64, workers: usize) -> usize {
+    let by_time = usize::try_from(CHUNK / average.max(1)).unwrap_or(usize::MAX).saturating_mul(CHUNKS);
+    by_time.min(MOST_AHEAD).saturating_mul(workers)
 }
 
 /// A moving average over about the last eight values.
@@ -142,6 +173,28 @@ mod tests {
         ];
         for (average, busy, cpus, expected) in table {
             assert_eq!(worth_a_spin(average, busy, cpus), expected, "{average:?} {busy} {cpus}");
+        }
+    }
+
+    #[test]
+    fn short_jobs_travel_together_and_leave_some_for_each_worker() {
+        let table = [
+            (0, 2, 8192, 1024),
+            (100, 2, 8000, 1000),
+            (1_000, 2, 800, 100),
+            (10_000, 2, 128, 10),
+            (19_999, 2, 128, 5),
+            (20_000, 2, 128, 1),
+            (u64::MAX, 2, 128, 1),
+        ];
+        for (average, workers, ahead, size) in table {
+            assert_eq!(map_ahead(average, workers).max(64 * workers), ahead, "{average}");
+            assert_eq!(chunk_size(average, ahead, workers), size, "{average}");
+        }
+        // What the user allows.
+        let table = [(1, 2, 1), (16, 2, 2), (100, 2, 12), (100, 64, 1), (1, 4096, 1)];
+        for (ahead, workers, size) in table {
+            assert_eq!(chunk_size(100, ahead, workers), size, "{ahead} {workers}");
         }
     }
 

@@ -21,8 +21,8 @@ impl Core {
 
     /// Puts a new job at the end of the queue.
     pub(super) fn enqueue(&mut self, cell: Arc<Cell>, target: u32, payload: Payload) {
-        self.last_job += 1;
-        cell.set_id(self.last_job);
+        cell.set_id(self.last_job + 1);
+        self.last_job += 1 + cell.more() as u64;
         self.queue.push_back(Waiting { cell, target, payload });
         self.waiting += 1;
     }
@@ -65,6 +65,8 @@ impl Core {
         let found = !hit.is_empty();
         if found {
             self.give_up(Arc::clone(cell), error);
+        } else if let Some(rest) = self.take_back_rest_of(cell) {
+            self.give_up(rest, error);
         }
         found
     }
@@ -92,7 +94,7 @@ impl Core {
         let Place::Member(slot, number) = cell.place() else { return None };
         let slot = usize::try_from(slot).ok()?;
         let process = self.members.get_mut(slot)?.process.as_mut()?;
-        let before = process.in_flight.len();
+        let before = process.load();
         let position = number.wrapping_sub(process.link.oldest());
         // A job that has ended has the place where it was last, which others may have now.
         process.in_flight.get(usize::try_from(position).ok()?).filter(|job| Arc::ptr_eq(&job.cell, cell))?;
@@ -103,7 +105,8 @@ impl Core {
 
     /// Cancels everything that no worker has claimed.
     pub(super) fn cancel_unstarted(&mut self, reason: &'static str) {
-        let back: Vec<_> = self.processes_mut().flat_map(|p| p.take_back(0)).collect();
+        let processes = self.members.iter_mut().filter_map(|member| member.process.as_mut());
+        let back: Vec<_> = processes.flat_map(|process| process.take_back_unstarted(&mut self.jobs_ended)).collect();
         self.requeue(back);
         self.survey();
         self.empty_queue(|cell| cancelled(cell, reason));

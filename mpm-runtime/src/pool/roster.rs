@@ -83,7 +83,7 @@ impl Core {
                 idle.push((process.last_used, slot));
             }
             busy += usize::from(!process.in_flight.is_empty());
-            ahead += process.in_flight.len().saturating_sub(1);
+            ahead += process.load().saturating_sub(1);
         }
         idle.sort_unstable();
         let roster = &mut self.roster;
@@ -96,7 +96,7 @@ impl Core {
     /// To be called after the jobs of a slot's process have changed: it had `before`.
     pub(super) fn note_change(&mut self, slot: usize, before: usize) {
         let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { return };
-        self.roster.account(before, process.in_flight.len());
+        self.roster.account(before, process.load());
         if process.is_idle() && !process.is_listed {
             process.is_listed = true;
             self.roster.idle.push(slot);
@@ -156,6 +156,11 @@ impl Core {
 }
 
 impl Process {
+    /// How many jobs it has.
+    pub(super) fn load(&self) -> usize {
+        self.in_flight.len() + self.more
+    }
+
     /// Whether it can take a job and has none.
     pub(super) fn is_idle(&self) -> bool {
         self.takes_jobs() && self.in_flight.is_empty()

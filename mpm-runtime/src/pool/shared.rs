@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 
 use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
-use super::spare::Held;
 use crate::error::{JobError, Refusal};
 use crate::link::sync::AtomicBool;
 use crate::link::{Payload, Shelf};
@@ -205,7 +204,13 @@ impl Shared {
     }
 
     /// Puts a job into the queue, for the caller to hand out. With `block`, waits for room.
-    pub(super) fn enter(&self, cell: &Held, target: u32, payload: Payload, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
+    pub(super) fn enter(
+        &self,
+        cell: &Arc<Cell>,
+        target: u32,
+        payload: Payload,
+        block: bool,
+    ) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {
@@ -226,7 +231,7 @@ impl Shared {
     }
 
     /// Puts a job into the queue and hands out what can be handed out.
-    pub(super) fn submit(&self, cell: &Held, target: u32, payload: Payload, block: bool) -> Result<(), Refusal> {
+    pub(super) fn submit(&self, cell: &Arc<Cell>, target: u32, payload: Payload, block: bool) -> Result<(), Refusal> {
         let mut core = self.enter(cell, target, payload, block)?;
         core.look_now_and_then();
         core.dispatch();

@@ -144,6 +144,7 @@ impl Supervisor {
             child: None,
             origin: self.origin.clone(),
             in_flight: std::collections::VecDeque::new(),
+            more: 0,
             jobs_done: 0,
             oom_kills_before,
             fate: None,

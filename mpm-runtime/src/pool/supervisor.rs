@@ -208,9 +208,8 @@ impl Supervisor {
         process.drain(&mut ended, &mut mean);
         let stderr = process.capture.finish();
         let before = ended.count();
-        let payloads = process.dies(exit, &stderr, &mut ended);
+        let unstarted = process.dies(exit, &stderr, &mut ended);
         let killed_jobs = ended.count() > before;
-        let unstarted = process.reunite(payloads);
         let useful = killed_jobs || process.jobs_done > 0;
         let expected = matches!(process.fate, Some(Fate::Ended(_))) || matches!(process.state, State::Stopping { .. });
         let refused = process.refused.is_some() || exit.code() == Some(WorkerExit::TokenSpent.code());

@@ -1,5 +1,6 @@
 //! The worker's side: claims jobs, runs them, answers. In comes a link that has shaken hands, out goes an exit code.
 
+mod items;
 mod panic;
 mod serve;
 mod single;

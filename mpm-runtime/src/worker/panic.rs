@@ -1,7 +1,7 @@
 //! Where a job panicked: a hook notes location and backtrace, which the caught payload does not carry.
 
 use std::backtrace::Backtrace;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{PanicHookInfo, set_hook, take_hook};
 use std::thread::{self, ThreadId};
 
@@ -16,6 +16,8 @@ type Noted = (String, Option<String>);
 thread_local! {
     /// Of the thread that runs the jobs: no lock is needed, which each job would feel.
     static LAST: RefCell<Option<Noted>> = const { RefCell::new(None) };
+    /// Something is noted: a look at this costs less than one at that.
+    static IS_NOTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Notes the panics of the calling thread from now on; the hook that was there before still prints them.
@@ -37,13 +39,16 @@ fn note(info: &PanicHookInfo<'_>, jobs: ThreadId, wanted: bool) {
             text
         });
         LAST.set(Some((location, backtrace)));
+        IS_NOTED.set(true);
     }
 }
 
 /// Forgets what was noted: a job that unwinds without the hook (`resume_unwind`) shall not get the place of an earlier
 /// panic, which was caught.
 pub(super) fn forget_panics() {
-    drop(LAST.take());
+    if IS_NOTED.replace(false) {
+        drop(LAST.take());
+    }
 }
 
 /// The panic whose message is `message`, with what was noted of it.

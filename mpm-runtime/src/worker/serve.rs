@@ -4,6 +4,7 @@ use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::items::run_items;
 use super::panic::{forget_panics, last_panic};
 use crate::codec::{Call, CodecError, panic_message};
 use crate::error::{Phase, WorkerExit};
@@ -21,16 +22,19 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
     let mut jobs = 0;
     loop {
         let done = match link.claim() {
-            Ok(Some(request)) => run(&mut link, registry, &request, &mut scratch),
+            Ok(Some(request)) if request.items > 0 => run_items(&mut link, registry, &request, &mut scratch),
+            Ok(Some(request)) => run(&mut link, registry, &request, &mut scratch).map(|()| 1),
             Ok(None) => return WorkerExit::Finished,
             Err(corrupt) => Err(corrupt),
         };
-        if let Err(corrupt) = done {
-            say(&format!("mpm: worker {worker} ends: its link cannot be used any more: {corrupt}"));
-            return WorkerExit::LinkDamaged;
+        match done {
+            Ok(count) => jobs += count,
+            Err(corrupt) => {
+                say(&format!("mpm: worker {worker} ends: its link cannot be used any more: {corrupt}"));
+                return WorkerExit::LinkDamaged;
+            }
         }
-        jobs += 1;
-        if jobs == max_jobs {
+        if max_jobs > 0 && jobs >= max_jobs {
             return WorkerExit::Finished;
         }
     }
@@ -107,7 +111,7 @@ impl Job<'_> {
 
 /// Drops the payload of a panic, which may panic once more; that must not end the worker. The payload of that panic is
 /// kept for ever instead, since its drop may do the same.
-fn discard(payload: Box<dyn Any + Send>) {
+pub(super) fn discard(payload: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(another);
     }

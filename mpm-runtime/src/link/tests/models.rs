@@ -11,6 +11,7 @@ use loom::thread;
 
 use crate::link::bell::{self, Call, Wanted};
 use crate::link::claim;
+use crate::link::items;
 use crate::link::layout::{Layout, PAGE, ParentPage, WorkerPage};
 use crate::link::memory::Memory;
 use crate::link::requests::Request;
@@ -124,10 +125,14 @@ impl Memory for Arc<Heap> {
         let _guard = self.tail.0.lock().unwrap();
         self.tail.1.notify_one();
     }
+
+    fn wake_caller(&self) {
+        self.wake_parent();
+    }
 }
 
 fn request(seq: u32, job: u64) -> Request {
-    Request { seq, target: 7, job, attempt: 1, segment: 0, at: job * 10, len: job * 100 }
+    Request { seq, target: 7, job, attempt: 1, segment: 0, at: job as u32 * 10, items: 0, len: job * 100 }
 }
 
 fn publish(heap: &Arc<Heap>, seq: u32, job: u64) {
@@ -318,7 +323,7 @@ fn loom_a_full_ring_makes_the_worker_wait_and_loses_nothing() {
                 let mut writer = Writer::default();
                 for seq in 0..2 {
                     // 32 + 8 bytes each in a ring of 64: the second fits only after the first was taken, and wraps.
-                    bell::wait(&heap, None, bell::FULL, || writer.fits(&heap, &LAYOUT, 8));
+                    bell::wait(&heap, None, bell::FULL, || writer.fits(&heap, &LAYOUT, 40));
                     writer.put(&heap, &LAYOUT, frame(seq, 8), &[seq as u8 + 1; 8]);
                 }
             })
@@ -328,5 +333,29 @@ fn loom_a_full_ring_makes_the_worker_wait_and_loses_nothing() {
             assert_eq!(parent.next_response(&heap, seq), (frame(seq, 8), vec![seq as u8 + 1; 8]));
         }
         worker.join().unwrap();
+    });
+}
+
+/// Two items of a request are published; the parent takes back what the worker has not claimed.
+#[test]
+fn loom_an_item_is_claimed_or_taken_back() {
+    loom::model(|| {
+        let heap = Heap::new();
+        items::open(&heap.worker.items[0].0, 0, 2);
+        publish(&heap, 0, 10);
+        let worker = {
+            let heap = Arc::clone(&heap);
+            thread::spawn(move || {
+                if claim_one(&heap, 0).is_none() {
+                    return 0;
+                }
+                let word = &heap.worker.items[0].0;
+                (0..3).find(|next| !items::take(word, 0, *next).unwrap()).unwrap()
+            })
+        };
+        let after = items::take_back(&heap.worker.items[0].0, 0, 2, 1).unwrap();
+        let ran = worker.join().unwrap();
+        assert!(ran <= after.limit && after.claimed <= after.limit, "{ran} ran, {after:?}");
+        assert_eq!(ran, after.limit, "the parent has the others, and only those");
     });
 }

@@ -4,7 +4,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::link::memory::LinkFds;
-use crate::link::{Bytes, Frame, NoRoom, ParentEnd, Payload, Shelf, TakenBack, WorkerEnd};
+use crate::link::responses::Frame;
+use crate::link::{Bytes, NoRoom, ParentEnd, Payload, Shelf, TakenBack, WorkerEnd};
 use crate::sys::{Doorbell, Socket};
 
 pub(super) struct Parent {
