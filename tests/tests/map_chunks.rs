@@ -155,7 +155,8 @@ fn a_job_that_ends_its_worker_or_panics_fails_alone() {
         }
     }
     // The first job of a pool has id 1, and all of them are in order.
-    let expected: std::collections::HashSet<u64> = (0..8_000).filter(|n| deed(*n) != Deed::Nothing).map(|n| u64::from(n) + 1).collect();
+    let expected: std::collections::HashSet<u64> =
+        (0..8_000).filter(|n| deed(*n) != Deed::Nothing).map(|n| u64::from(n) + 1).collect();
     assert_eq!(ids, expected);
     pool.join();
     let runs = runs(&marks);
@@ -303,7 +304,15 @@ fn zeros(count: usize) -> Vec<u8> {
 fn large_results_of_short_jobs_arrive() {
     let _watchdog = watchdog();
     let pool = Pool::builder().workers(2).build().unwrap();
-    let count = |n: usize| if n % 40 == 39 { 40_000 } else if n % 5 == 0 { 2_000 } else { n % 10 };
+    let count = |n: usize| {
+        if n % 40 == 39 {
+            40_000
+        } else if n.is_multiple_of(5) {
+            2_000
+        } else {
+            n % 10
+        }
+    };
     for (outcome, n) in pool.map::<zeros>((0..6_000).map(count)).zip(0..) {
         assert_eq!(outcome.unwrap().len(), count(n));
     }

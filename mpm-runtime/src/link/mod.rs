@@ -5,8 +5,8 @@
 
 mod bell;
 mod bytes;
-mod claim;
 mod chunks;
+mod claim;
 mod glance;
 mod items;
 mod layout;

@@ -231,7 +231,13 @@ impl Reader {
 
     /// Appends what is there, at most `most` bytes, to `into`: to be looked at there, where the worker cannot change it, and
     /// then to be taken by [`pass_bytes`](Self::pass_bytes) as far as it is whole frames. Returns the bytes that are there.
-    pub(super) fn copy_items(&mut self, memory: &impl Memory, layout: &Layout, most: usize, into: &mut Vec<u8>) -> Result<usize, String> {
+    pub(super) fn copy_items(
+        &mut self,
+        memory: &impl Memory,
+        layout: &Layout,
+        most: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<usize, String> {
         let used = usize::try_from(self.used(memory, layout)?).unwrap_or(0);
         let before = into.len();
         into.resize(before + used.min(most), 0);

@@ -163,7 +163,8 @@ impl Core {
         }
         let due = process.due(self.mean, self.waiting > 0);
         // Each result of a chunk that is waited for counts: as one more response to the request before.
-        let is_for_items = due == 0 && process.in_flight.front().is_some_and(|job| job.cell.is_watched() && job.cell.chunk.is_some());
+        let is_for_items =
+            due == 0 && process.in_flight.front().is_some_and(|job| job.cell.is_watched() && job.cell.chunk.is_some());
         Some(Call::Doorbell(process.link.oldest().wrapping_add(due).wrapping_sub(u32::from(is_for_items))))
     }
 

@@ -140,7 +140,11 @@ impl Core {
 
     /// Takes in the responses of all members; whether there were any.
     pub(super) fn drain(&mut self) -> bool {
-        (0..self.members.len()).fold(false, |any, slot| self.drain_slot(slot) || any)
+        let mut any = false;
+        for slot in 0..self.members.len() {
+            any |= self.drain_slot(slot);
+        }
+        any
     }
 
     /// Takes in the responses of one member; whether there were any.

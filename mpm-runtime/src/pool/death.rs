@@ -53,7 +53,12 @@ impl Process {
 
     /// With what job `id` of `cell` ends, which it had claimed.
     fn outcome_of_death(
-        &self, cell: &Cell, id: u64, exit: Exit, out_of_memory: Option<bool>, stderr: &[String],
+        &self,
+        cell: &Cell,
+        id: u64,
+        exit: Exit,
+        out_of_memory: Option<bool>,
+        stderr: &[String],
     ) -> (JobError, Facts) {
         let facts = self.facts(cell, None, Instant::now());
         if let Some(Fate::Ended(reason)) = self.fate {

@@ -121,7 +121,10 @@ impl Process {
     /// The worker is dead, which had claimed the chunk in front: ends the job of it that ran, if one did, by `death`. Returns the jobs
     /// behind it, whose arguments are `payload`.
     pub(super) fn leave_chunk(
-        &mut self, death: Option<impl FnOnce(&Self, &Cell, u64) -> JobError>, payload: Bytes, ended: &mut Ended,
+        &mut self,
+        death: Option<impl FnOnce(&Self, &Cell, u64) -> JobError>,
+        payload: Bytes,
+        ended: &mut Ended,
     ) -> Option<Waiting> {
         let job = self.in_flight.pop_front()?;
         self.more = self.more.saturating_sub(job.cell.more());

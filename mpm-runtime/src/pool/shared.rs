@@ -193,7 +193,13 @@ impl Shared {
     }
 
     /// Puts a job into the queue, for the caller to hand out. With `block`, waits for room.
-    pub(super) fn enter(&self, cell: &Arc<Cell>, target: u32, payload: Bytes, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
+    pub(super) fn enter(
+        &self,
+        cell: &Arc<Cell>,
+        target: u32,
+        payload: Bytes,
+        block: bool,
+    ) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {

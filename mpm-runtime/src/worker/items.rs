@@ -13,7 +13,10 @@ use crate::sys::fault_point;
 
 /// Runs the items of one claimed request that are not taken back, and answers each exactly once. Returns how many those were.
 pub(super) fn run_items(
-    link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &mut Vec<u8>,
+    link: &mut WorkerEnd,
+    registry: &Registry,
+    request: &Request,
+    scratch: &mut Vec<u8>,
 ) -> Result<u64, Corrupt> {
     let registration = registry.get(request.target).ok_or_else(|| Corrupt(format!("there is no target {}", request.target)))?;
     let mut items = link.open_items(request).map_err(|e| Corrupt(format!("the arguments cannot be read: {e}")))?;
