@@ -307,7 +307,7 @@ fn large_results_of_short_jobs_arrive() {
     let count = |n: usize| {
         if n % 40 == 39 {
             40_000
-        } else if n % 5 == 0 {
+        } else if n.is_multiple_of(5) {
             2_000
         } else {
             n % 10

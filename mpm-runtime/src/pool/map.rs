@@ -7,16 +7,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::cell::{Cell, Raw};
+use super::cell::Cell;
 use super::chunk::Outcomes;
+use super::current::Current;
 use super::face::Pool;
 use super::handle::JobHandle;
 use super::items::MANY;
-use super::member::lost_answer;
 use super::policy::{average, chunk_size, map_ahead};
-use crate::codec::{Encoder, decode_caught};
-use crate::error::{DataError, JobError};
-use crate::link::{Bytes, ITEM_LENGTH, ItemFrame};
+use crate::codec::Encoder;
+use crate::error::JobError;
+use crate::link::{Bytes, ITEM_LENGTH};
 use crate::registry::{Job, Target};
 
 /// Jobs ahead of the consumer for each worker, unless chosen otherwise.
@@ -67,18 +67,6 @@ pub struct Map<'a, F: Target> {
     current: Option<Current>,
     /// Arguments on their way into a chunk.
     scratch: Vec<u8>,
-}
-
-/// A chunk of which outcomes are being given.
-struct Current {
-    cell: Arc<Cell>,
-    /// Outcomes that were taken from it, from `at` on.
-    taken: Outcomes,
-    at: usize,
-    /// The id of the next job.
-    id: u64,
-    /// Nothing more is to be taken from it.
-    is_done: bool,
 }
 
 impl<'a, F: Target> Map<'a, F> {
@@ -205,8 +193,8 @@ impl<'a, F: Target> Map<'a, F> {
     fn advance(&mut self) -> Option<Result<F::Output, JobError>> {
         loop {
             if let Some(current) = &mut self.current {
-                if !current.taken.is_empty() && current.at < current.taken.frames.len() {
-                    return current.next::<F>();
+                if let Some(outcome) = current.next::<F>() {
+                    return Some(outcome);
                 }
                 if current.is_done {
                     let rest = current.cell.chunk.as_ref().and_then(|chunk| chunk.rest());
@@ -216,10 +204,9 @@ impl<'a, F: Target> Map<'a, F> {
                 if let Some(error) = self.pool.take_several(&current.cell, &mut current.taken, &mut current.is_done) {
                     return Some(Err(error));
                 }
-                current.at = 0;
+                current.begin();
                 let (ran, jobs) = current.taken.times();
-                if jobs > 0 {
-                    let each = ran / jobs;
+                if let Some(each) = ran.checked_div(jobs) {
                     let mean = if jobs >= MANY.into() { each } else { average(self.mean, each) };
                     self.learn(mean);
                 }
@@ -238,40 +225,6 @@ impl<'a, F: Target> Map<'a, F> {
             }
         }
     }
-}
-
-impl Current {
-    fn new(cell: Arc<Cell>, mut taken: Outcomes) -> Self {
-        taken.clear();
-        let id = cell.id();
-        Self { cell, taken, at: 0, id, is_done: false }
-    }
-
-    /// The next outcome of those that were taken.
-    #[inline]
-    fn next<F: Target>(&mut self) -> Option<Result<F::Output, JobError>> {
-        let (frame, payload) = ItemFrame::first_of(self.taken.frames.get(self.at..)?)?;
-        self.at += frame.size();
-        let id = self.id;
-        self.id += 1;
-        if !frame.is_large {
-            return Some(decode_caught(F::decode_output, payload.into()).map_err(|reason| undecoded(&self.cell, id, reason)));
-        }
-        Some(match self.taken.aside.pop_front()? {
-            Raw::Value(value) => {
-                let len = value.len() as u64;
-                let bytes = value.into_bytes().map_err(|error| lost_answer(len, &error));
-                let decoded = bytes.and_then(|bytes| bytes.give(|bytes| decode_caught(F::decode_output, bytes)));
-                decoded.map_err(|reason| undecoded(&self.cell, id, reason))
-            }
-            Raw::Failed(error) => Err(error),
-        })
-    }
-}
-
-#[cold]
-fn undecoded(cell: &Cell, job: u64, reason: String) -> JobError {
-    JobError::Decode(Box::new(DataError { job, target: cell.target, reason, in_worker: false }))
 }
 
 impl<F: Target> Iterator for Map<'_, F> {

@@ -9,6 +9,7 @@ mod cell;
 mod chunk;
 mod completed;
 mod core;
+mod current;
 mod deadlines;
 mod death;
 mod dispatch;

@@ -73,7 +73,7 @@ pub(super) enum Born {
 /// What a process has to do, and what with.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process, which is taken apart at once")]
 enum Task {
-    Serve(Setup),
+    Serve(Box<Setup>),
     Single(Single),
 }
 
@@ -104,7 +104,7 @@ pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     }
     drop(socket);
     match begun {
-        Ok((duties, Task::Serve(setup))) => finish((duties.serve)(setup).code()),
+        Ok((duties, Task::Serve(setup))) => finish((duties.serve)(*setup).code()),
         Ok((duties, Task::Single(single))) => finish(single.run(duties.run_one)),
         Err(refusal) => refusal.end(),
     }
@@ -156,7 +156,7 @@ fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
                 }
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
                 let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
-                Ok(Task::Serve(Setup { link, registry, worker: hello.name.clone(), max_jobs }))
+                Ok(Task::Serve(Box::new(Setup { link, registry, worker: hello.name.clone(), max_jobs })))
             }
             (Duty::Single { target, arguments, .. }, _) => {
                 let arguments = arguments.open(&mut beside).map_err(|e| format!("take over the arguments: {e}"))?;

@@ -3,6 +3,8 @@
 #[cfg(not(loom))]
 mod garbage;
 #[cfg(loom)]
+mod item_models;
+#[cfg(loom)]
 mod models;
 #[cfg(not(loom))]
 mod order;

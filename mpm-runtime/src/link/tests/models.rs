@@ -11,7 +11,6 @@ use loom::thread;
 
 use crate::link::bell::{self, Call, Wanted};
 use crate::link::claim;
-use crate::link::items;
 use crate::link::layout::{Layout, PAGE, ParentPage, WorkerPage};
 use crate::link::memory::Memory;
 use crate::link::requests::Request;
@@ -333,29 +332,5 @@ fn loom_a_full_ring_makes_the_worker_wait_and_loses_nothing() {
             assert_eq!(parent.next_response(&heap, seq), (frame(seq, 8), vec![seq as u8 + 1; 8]));
         }
         worker.join().unwrap();
-    });
-}
-
-/// Two items of a request are published; the parent takes back what the worker has not claimed.
-#[test]
-fn loom_an_item_is_claimed_or_taken_back() {
-    loom::model(|| {
-        let heap = Heap::new();
-        items::open(&heap.worker.items[0].0, 0, 2);
-        publish(&heap, 0, 10);
-        let worker = {
-            let heap = Arc::clone(&heap);
-            thread::spawn(move || {
-                if claim_one(&heap, 0).is_none() {
-                    return 0;
-                }
-                let word = &heap.worker.items[0].0;
-                (0..3).find(|next| !items::take(word, 0, *next).unwrap()).unwrap()
-            })
-        };
-        let after = items::take_back(&heap.worker.items[0].0, 0, 2, 1).unwrap();
-        let ran = worker.join().unwrap();
-        assert!(ran <= after.limit && after.claimed <= after.limit, "{ran} ran, {after:?}");
-        assert_eq!(ran, after.limit, "the parent has the others, and only those");
     });
 }
