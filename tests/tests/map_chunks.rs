@@ -198,6 +198,37 @@ fn what_is_before_a_long_job_is_delivered_and_what_is_behind_it_runs_elsewhere()
     assert!(outcomes.next().is_none());
 }
 
+/// One thread waits for a job behind the chunk, another for the next outcomes of it: whoever looks, both get what is there.
+#[mpm::test]
+fn outcomes_are_delivered_while_another_thread_waits_at_the_same_worker() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).build().unwrap();
+    for _ in 0..5 {
+        let (folder, marks) = folder();
+        let gates = ["first", "second"].map(|name| Gate::new(folder.path(), name));
+        let paths = gates.each_ref().map(Gate::path);
+        let gate_of = |n| match n {
+            WARM => paths[0].as_str(),
+            n if n == WARM + 2 => paths[1].as_str(),
+            _ => "",
+        };
+        let mut outcomes = pool.map::<maybe_wait>((0..WARM + 100).map(|n| (marks.as_path(), n, gate_of(n))));
+        for n in 0..WARM {
+            assert_eq!(outcomes.next().unwrap().unwrap(), n);
+        }
+        gates[0].wait_for(1);
+        std::thread::scope(|scope| {
+            let behind = scope.spawn(|| pool.run(nothing::job()));
+            scope.spawn(|| gates[0].open());
+            assert_eq!(outcomes.next().unwrap().unwrap(), WARM);
+            assert_eq!(outcomes.next().unwrap().unwrap(), WARM + 1, "the next one is at a closed gate");
+            gates[1].open();
+            behind.join().unwrap().unwrap();
+        });
+        assert_eq!(outcomes.map(Result::unwrap).count(), 98);
+    }
+}
+
 #[mpm::test]
 fn a_map_that_is_dropped_takes_back_what_has_not_started_of_what_travels_together() {
     let _watchdog = watchdog();

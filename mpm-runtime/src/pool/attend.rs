@@ -99,7 +99,7 @@ impl Core {
         let (mean, is_waited_for) = (self.mean, self.waiting > 0);
         let Some(process) = self.attended(view) else { return false };
         let steps = process.due(mean, is_waited_for).min(position);
-        process.link.want(Call::Thread(process.link.oldest().wrapping_add(steps)));
+        process.link.want(Call::Thread(process.number_after(steps)));
         true
     }
 
@@ -161,11 +161,7 @@ impl Core {
         if process.is_attended || process.in_flight.is_empty() {
             return None;
         }
-        let due = process.due(self.mean, self.waiting > 0);
-        // Each result of a chunk that is waited for counts: as one more response to the request before.
-        let is_for_items =
-            due == 0 && process.in_flight.front().is_some_and(|job| job.cell.is_watched() && job.cell.chunk.is_some());
-        Some(Call::Doorbell(process.link.oldest().wrapping_add(due).wrapping_sub(u32::from(is_for_items))))
+        Some(Call::Doorbell(process.number_after(process.due(self.mean, self.waiting > 0))))
     }
 
     /// For a link that a thread attends asleep: a call to that thread, if it has to look sooner than it has asked for. One that is
@@ -173,8 +169,10 @@ impl Core {
     fn sooner_call_for(&self, slot: usize) -> Option<Call> {
         let process = self.members.get(slot)?.process.as_ref().filter(|process| process.is_attended)?;
         let (Call::Thread(known), oldest) = (process.link.wanted(), process.link.oldest()) else { return None };
-        let due = process.due(self.mean, self.waiting > 0);
-        (due < known.wrapping_sub(oldest)).then_some(Call::Thread(oldest.wrapping_add(due)))
+        let number = process.number_after(process.due(self.mean, self.waiting > 0));
+        // That of the next result of a chunk comes before all others.
+        let turn = |number: u32| number.wrapping_add(1).wrapping_sub(oldest);
+        (turn(number) < turn(known)).then_some(Call::Thread(number))
     }
 
     /// As `call_for`, for a link whose worker gets more jobs: the call that was asked for is kept if it comes soon enough and not too
@@ -199,6 +197,14 @@ impl Process {
     pub(super) fn is_watched(&self) -> bool {
         let steps = self.watched_until.wrapping_sub(self.link.oldest());
         steps > 0 && steps <= self.link.in_flight()
+    }
+
+    /// The number of the response that so many others come before. Each result of a chunk that is waited for counts, as one more
+    /// response to the request before.
+    fn number_after(&self, steps: u32) -> u32 {
+        let is_for_items =
+            steps == 0 && self.in_flight.front().is_some_and(|job| job.cell.is_watched() && job.cell.chunk.is_some());
+        self.link.oldest().wrapping_add(steps).wrapping_sub(u32::from(is_for_items))
     }
 
     /// How many responses after the next one may come before somebody has to look.

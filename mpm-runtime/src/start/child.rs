@@ -71,7 +71,6 @@ pub(super) enum Born {
 }
 
 /// What a process has to do, and what with.
-#[expect(clippy::large_enum_variant, reason = "there is one in a process, which is taken apart at once")]
 enum Task {
     Serve(Box<Setup>),
     Single(Single),
