@@ -5,6 +5,7 @@
 
 mod bell;
 mod bytes;
+mod calls;
 mod chunks;
 mod claim;
 mod glance;

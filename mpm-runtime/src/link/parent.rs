@@ -8,11 +8,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::bell::{self, Call, Wanted};
+use super::bell::{self, Wanted};
 use super::bytes::Bytes;
 use super::chunks::Chunk;
 use super::claim::{self, Claim};
-use super::glance::Glance;
 use super::homes::{Homes, Worker};
 use super::layout::Layout;
 use super::lease::{Leases, Received};
@@ -49,7 +48,7 @@ pub(crate) struct ParentEnd {
     /// The requests whose payloads lie there, oldest first; the others lie in their slots or in a segment.
     pub(super) in_data: VecDeque<u32>,
     pub(super) reader: Reader,
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     /// The number after the last request that stands in a slot.
     pub(super) written: u32,
     /// The number after the last published request; what `limit` must be.
@@ -113,8 +112,7 @@ impl ParentEnd {
         self.claim().map_or(0, Claim::waiting)
     }
 
-    /// Writes one request, whose payload is then gone, and returns its number. The worker can have it from
-    /// [`publish`](Self::publish) on.
+    /// Writes one request, whose payload is then gone, and returns its number. The worker has it from [`publish`](Self::publish) on.
     pub(crate) fn push(
         &mut self,
         shelf: &Arc<Shelf>,
@@ -292,28 +290,6 @@ impl ParentEnd {
     pub(crate) fn last_words(&self) -> (u32, u64) {
         let page = self.memory.worker_page();
         (page.phase.0.load(Ordering::Relaxed), page.started.0.load(Ordering::Relaxed))
-    }
-
-    /// Says when the worker is to call, from [`armed`](super::armed) on. Look for responses once more then.
-    pub(crate) fn want(&mut self, call: Call) {
-        self.wanted.ask(&*self.memory, call);
-    }
-
-    /// When the worker is to call.
-    pub(crate) fn wanted(&self) -> Call {
-        self.wanted.call()
-    }
-
-    /// What a thread needs to look for responses without this end, as long as nobody else takes them.
-    pub(crate) fn glance(&self) -> Glance {
-        Glance::new(Arc::clone(&self.memory), self.reader.head())
-    }
-
-    /// Tells the worker to end once it has no claimed job.
-    pub(crate) fn stop(&self) {
-        // The fences of the bell order this store; the worker looks at it only to decide whether to sleep.
-        self.memory.parent_page().stop.0.store(1, Ordering::Relaxed);
-        bell::wake_worker(&*self.memory);
     }
 }
 

@@ -176,6 +176,7 @@ impl<'a> Answer<'a> {
         self.writer.wait(self.memory, self.patience.as_deref_mut(), |_| self.outgoing.is_ready(self.memory));
         let segment = self.outgoing.put(self.memory, self.socket, payload)?;
         fault_point("segment-sent");
+        *self.clock = 0;
         Ok(segment)
     }
 
@@ -184,6 +185,8 @@ impl<'a> Answer<'a> {
         if !self.writer.is_known_to_fit(self.layout, size) {
             self.writer.wait(self.memory, self.patience.as_deref_mut(), |writer| writer.fits(self.memory, self.layout, size));
             self.writer.note_room(self.memory);
+            // The next job did not begin when this one ended.
+            *self.clock = 0;
         }
     }
 }

@@ -41,10 +41,10 @@ impl Core {
         let is_worth_it = worth_a_spin(self.mean, self.roster.busy(), cpus);
         let spins = if is_worth_it { self.patience.spins() } else { 0 };
         let process = self.members.get_mut(slot)?.process.as_mut()?;
-        if process.is_attended || process.fate.is_some() {
+        if process.attended_for.is_some() || process.fate.is_some() {
             return None;
         }
-        process.is_attended = true;
+        process.attended_for = Some(Arc::clone(cell));
         process.link.want(Call::None);
         Some(View { slot, incarnation: process.incarnation, glance: process.link.glance(), spins })
     }
@@ -93,6 +93,11 @@ impl Core {
         }
     }
 
+    /// Whether the job of `cell` is still on the attended link.
+    pub(super) fn is_at(&self, view: &View, cell: &Arc<Cell>) -> bool {
+        self.whereabouts(cell).is_some_and(|(slot, _)| slot == view.slot)
+    }
+
     /// Asks for a call to the attending thread, at the response to its job at the latest. False if the job is not there any more.
     pub(super) fn ask_for_call(&mut self, view: &View, cell: &Arc<Cell>) -> bool {
         let Some((_, position)) = self.whereabouts(cell).filter(|(slot, _)| *slot == view.slot) else { return false };
@@ -106,7 +111,7 @@ impl Core {
     /// The attending thread leaves; the worker calls the supervisor from now on.
     pub(super) fn leave(&mut self, view: &View) {
         if let Some(process) = self.attended(view) {
-            process.is_attended = false;
+            process.attended_for = None;
             self.rely_on_call(view.slot);
         }
     }
@@ -158,7 +163,7 @@ impl Core {
     /// At which response the worker of a slot has to call the supervisor, if that shall rely on it.
     fn call_for(&self, slot: usize) -> Option<Call> {
         let process = self.members.get(slot)?.process.as_ref()?;
-        if process.is_attended || process.in_flight.is_empty() {
+        if process.attended_for.is_some() || process.in_flight.is_empty() {
             return None;
         }
         Some(Call::Doorbell(process.number_after(process.due(self.mean, self.waiting > 0))))
@@ -167,12 +172,14 @@ impl Core {
     /// For a link that a thread attends asleep: a call to that thread, if it has to look sooner than it has asked for. One that is
     /// awake will ask, or looks anyway.
     fn sooner_call_for(&self, slot: usize) -> Option<Call> {
-        let process = self.members.get(slot)?.process.as_ref().filter(|process| process.is_attended)?;
+        let process = self.members.get(slot)?.process.as_ref().filter(|process| process.attended_for.is_some())?;
         let (Call::Thread(known), oldest) = (process.link.wanted(), process.link.oldest()) else { return None };
+        // One that was passed has been made, or will be at the next response.
+        let steps = known.wrapping_sub(oldest);
         let number = process.number_after(process.due(self.mean, self.waiting > 0));
-        // That of the next result of a chunk comes before all others.
+        // The call for the next result of a chunk comes before all others.
         let turn = |number: u32| number.wrapping_add(1).wrapping_sub(oldest);
-        (turn(number) < turn(known)).then_some(Call::Thread(number))
+        (steps < u32::MAX / 2 && turn(number) < turn(known)).then_some(Call::Thread(number))
     }
 
     /// As `call_for`, for a link whose worker gets more jobs: the call that was asked for is kept if it comes soon enough and not too

@@ -62,6 +62,8 @@ const OPEN: u32 = 0;
 /// A thread sleeps on the word, or is about to.
 pub(super) const AWAITED: u32 = 1;
 const FINISHED: u32 = 2;
+/// The thread that slept on the word, or was about to, shall look where its job is now.
+const NUDGED: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Cell {
@@ -180,13 +182,26 @@ impl Cell {
     pub(super) fn await_end(&self) -> bool {
         match self.word.compare_exchange(OPEN, AWAITED, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => true,
+            Err(NUDGED) => {
+                self.stop_awaiting();
+                false
+            }
             Err(now) => now == AWAITED,
         }
     }
 
     /// The thread that slept on the word is awake: it need not be woken.
     pub(super) fn stop_awaiting(&self) {
-        let _ = self.word.compare_exchange(AWAITED, OPEN, Ordering::Relaxed, Ordering::Relaxed);
+        let is_open = |word| (word == AWAITED || word == NUDGED).then_some(OPEN);
+        let _ = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_open);
+    }
+
+    /// Has the thread that attends the link of this job look where the job is now, which was taken back, or whose number has changed.
+    pub(super) fn nudge(&self) {
+        let is_open = |word| (word == AWAITED || word == OPEN).then_some(NUDGED);
+        if self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, is_open) == Ok(AWAITED) {
+            futex_wake_own(self.word());
+        }
     }
 
     /// What a thread sleeps on while it reads `AWAITED`.

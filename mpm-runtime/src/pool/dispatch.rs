@@ -127,6 +127,8 @@ impl Core {
         let keep = process.link.in_flight() - process.link.unclaimed().div_ceil(2);
         let jobs = process.take_back(keep);
         let any = !jobs.is_empty();
+        // The worker may have been asked to call at a response that will not come now.
+        self.wake |= any;
         self.note_change(slot, before);
         self.requeue(jobs);
         any
@@ -152,8 +154,18 @@ impl Process {
         self.reunite(payloads)
     }
 
+    /// The jobs here are not any more what they were: a thread that sleeps on the link has asked for a call that may not come.
+    pub(super) fn nudge(&self) {
+        if let Some(cell) = &self.attended_for {
+            cell.nudge();
+        }
+    }
+
     /// Joins payloads that came back with their jobs, the newest ones in flight.
     pub(super) fn reunite(&mut self, payloads: Vec<TakenBack>) -> Vec<Waiting> {
+        if !payloads.is_empty() {
+            self.nudge();
+        }
         let first = self.in_flight.len().saturating_sub(payloads.len());
         let jobs = self.in_flight.drain(first..);
         let back: Vec<_> =

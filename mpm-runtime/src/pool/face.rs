@@ -197,7 +197,8 @@ impl Pool {
     /// is room: nothing of them is copied under the pool's lock.
     fn encode<F: Target>(&self, job: &Job<'_, F>) -> Result<Payload, String> {
         // Taken out meanwhile: a `Serialize` of the user's may submit a job of its own.
-        let mut encoder = Encoder::new(SCRATCH.take());
+        // And a thread that ends has none any more.
+        let mut encoder = Encoder::new(SCRATCH.try_with(Slot::take).unwrap_or_default());
         let encoded = job.encode_caught_to(&mut encoder).map(|()| {
             let shelf = &self.shared.shelf;
             let worker = || self.shared.lock().likely();
@@ -209,7 +210,7 @@ impl Pool {
         });
         let buffer = encoder.into_buffer();
         if buffer.capacity() <= INLINE {
-            SCRATCH.set(buffer);
+            let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
         }
         encoded
     }

@@ -97,6 +97,7 @@ impl Process {
         match self.link.take_back_items(count) {
             Ok(None) => None,
             Ok(Some((keep, payload, is_last))) => {
+                self.nudge();
                 let before = chunk.left();
                 let (rest, tell) = chunk.divide(&cell, keep)?;
                 ended.several(0, tell);
@@ -154,6 +155,7 @@ impl Core {
         let before = process.load();
         let jobs: Vec<_> = process.divide(count.div_ceil(2), &mut self.jobs_ended).into_iter().collect();
         let any = !jobs.is_empty();
+        self.wake |= any;
         self.note_change(slot, before);
         self.requeue(jobs);
         any
@@ -167,6 +169,7 @@ impl Core {
         let before = process.load();
         process.in_flight.front().filter(|job| Arc::ptr_eq(&job.cell, cell))?;
         let rest = process.divide(u32::MAX, &mut self.jobs_ended);
+        self.wake |= rest.is_some();
         self.note_change(slot, before);
         Some(rest?.cell)
     }

@@ -110,8 +110,8 @@ pub(super) struct Process {
     pub(super) spent: bool,
     /// The roster names it as idle.
     pub(super) is_listed: bool,
-    /// A thread looks for its responses by itself just now.
-    pub(super) is_attended: bool,
+    /// The job for which a thread looks for the responses by itself just now.
+    pub(super) attended_for: Option<Arc<Cell>>,
     /// The requests before this number have jobs of whose end somebody wants to know at once; not all of them.
     pub(super) watched_until: u32,
 }

@@ -99,6 +99,8 @@ impl Core {
         // A job that has ended has the place where it was last, which others may have now.
         process.in_flight.get(usize::try_from(position).ok()?).filter(|job| Arc::ptr_eq(&job.cell, cell))?;
         let taken = process.take_back(position);
+        // The worker may have been asked to call at a response that will not come now.
+        self.wake |= !taken.is_empty();
         self.note_change(slot, before);
         Some(taken)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard as Guard, PoisonError};
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -125,7 +125,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn lock(&self) -> Guard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,7 +145,7 @@ impl Shared {
         (result, Changes { tasks, ..Changes::of(&mut core) })
     }
 
-    pub(super) fn unlock(&self, mut core: MutexGuard<'_, Core>) {
+    pub(super) fn unlock(&self, mut core: Guard<'_, Core>) {
         if core.is_quiet() {
             return;
         }
@@ -204,13 +204,7 @@ impl Shared {
     }
 
     /// Puts a job into the queue, for the caller to hand out. With `block`, waits for room.
-    pub(super) fn enter(
-        &self,
-        cell: &Arc<Cell>,
-        target: u32,
-        payload: Payload,
-        block: bool,
-    ) -> Result<MutexGuard<'_, Core>, Refusal> {
+    pub(super) fn enter(&self, cell: &Arc<Cell>, target: u32, payload: Payload, block: bool) -> Result<Guard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {

@@ -20,7 +20,9 @@ pub(super) struct Held(Option<Arc<Cell>>);
 impl Held {
     /// A cell for a new job.
     pub(super) fn new(target: &'static str) -> Self {
-        let renewed = SPARES.with_borrow_mut(Vec::pop).and_then(|mut cell| {
+        // A thread that ends has none any more.
+        let spare = SPARES.try_with(|spares| spares.try_borrow_mut().ok()?.pop());
+        let renewed = spare.ok().flatten().and_then(|mut cell| {
             *Arc::get_mut(&mut cell)? = Cell::new(target);
             Some(cell)
         });

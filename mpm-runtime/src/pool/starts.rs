@@ -154,7 +154,7 @@ impl Supervisor {
             last_used: 0,
             spent: false,
             is_listed: false,
-            is_attended: false,
+            attended_for: None,
             watched_until: 0,
         };
         if member.process.is_none() {

@@ -96,11 +96,10 @@ impl Supervisor {
             if ended {
                 return Ok(());
             }
-            ready = if nothing_came {
-                self.poller.wait(wake_at.map(|at| at.saturating_duration_since(Instant::now())))?
-            } else {
-                Keys::none()
-            };
+            // Where responses come without end, exits and new workers are looked at all the same.
+            let time =
+                if nothing_came { wake_at.map(|at| at.saturating_duration_since(Instant::now())) } else { Some(Duration::ZERO) };
+            ready = self.poller.wait(time)?;
         }
     }
 

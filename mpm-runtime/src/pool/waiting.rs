@@ -78,7 +78,7 @@ impl Shared {
                 core.leave(&view);
                 return self.unlock(core);
             };
-            if found {
+            if found && core.is_at(&view, cell) {
                 // Others' responses, so far.
                 self.unlock(core);
                 continue;

@@ -23,6 +23,9 @@ pub(crate) fn futex_wake(word: *const u32) {
     debug_assert!(woken >= 0, "futex wake: {}", io::Error::last_os_error());
 }
 
+/// The longest that anybody sleeps at once: some thirty years, which can be added to any time of the clock. Callers look again.
+const LONGEST: Duration = Duration::from_secs(1 << 30);
+
 /// How a wait for one of two words ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -52,6 +55,7 @@ pub(crate) fn futex_wait_either(shared: (*const u32, u32), own: (*const u32, u32
         reserved: 0,
     };
     let waiters = [waiter(shared, 0), waiter(own, FUTEX2_PRIVATE)];
+    let time = time.map(|time| time.min(LONGEST));
     let until = time.and_then(|time| Some(clock_gettime(ClockId::CLOCK_MONOTONIC).ok()? + TimeSpec::from_duration(time)));
     let until = until.as_ref().map_or(ptr::null(), |until| ptr::from_ref(until.as_ref()));
     // SAFETY: the kernel reads two live structures and, if there is a time, a live timespec; the words it only reads, and checks
@@ -65,7 +69,7 @@ pub(crate) fn futex_wait_either(shared: (*const u32, u32), own: (*const u32, u32
 
 /// Sleeps while a word of this process equals `expected`, for at most `time`; returns early as [`futex_wait`] does.
 pub(crate) fn futex_wait_own(word: *const u32, expected: u32, time: Option<Duration>) {
-    let time = time.map(TimeSpec::from_duration);
+    let time = time.map(|time| TimeSpec::from_duration(time.min(LONGEST)));
     let time = time.as_ref().map_or(ptr::null(), |time| ptr::from_ref(time.as_ref()));
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: as in `futex_wait`; the time, if there is one, is a live timespec.

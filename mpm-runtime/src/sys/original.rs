@@ -3,7 +3,7 @@
 
 use std::num::NonZero;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 
@@ -29,11 +29,13 @@ impl Original {
     /// This process.
     pub(crate) fn this_process() -> Arc<Self> {
         static CURRENT: Mutex<Option<Arc<Original>>> = Mutex::new(None);
-        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_none_or(|known| known.is_elsewhere()) {
-            *current = Some(Arc::new(Self { page: wiped_page(), pid: std::process::id() }));
+        let new = || Arc::new(Self { page: wiped_page(), pid: std::process::id() });
+        // Not waited for: in a copy of the process, the thread that held it may not be there.
+        let Ok(mut current) = CURRENT.try_lock() else { return new() };
+        match &*current {
+            Some(known) if !known.is_elsewhere() => Arc::clone(known),
+            _ => Arc::clone(current.insert(new())),
         }
-        current.as_ref().map_or_else(|| Arc::new(Self { page: None, pid: std::process::id() }), Arc::clone)
     }
 
     /// Whether that was another process than this one.
