@@ -5,7 +5,6 @@
 
 mod bell;
 mod bytes;
-mod calls;
 mod chunks;
 mod claim;
 mod glance;

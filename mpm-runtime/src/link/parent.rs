@@ -3,15 +3,17 @@
 //! It stays in order whatever the worker writes: positions and counts are its own, and what it must read from the worker
 //! is checked against them. A worker that breaks the protocol is a [`Violation`]; the caller ends it.
 
+mod revoke;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::bell::{self, Wanted};
-use super::bytes::Bytes;
+use super::bell::{self, Call, Wanted};
 use super::chunks::Chunk;
 use super::claim::{self, Claim};
+use super::glance::Glance;
 use super::homes::{Homes, Worker};
 use super::layout::Layout;
 use super::lease::{Leases, Received};
@@ -48,7 +50,7 @@ pub(crate) struct ParentEnd {
     /// The requests whose payloads lie there, oldest first; the others lie in their slots or in a segment.
     pub(super) in_data: VecDeque<u32>,
     pub(super) reader: Reader,
-    pub(super) wanted: Wanted,
+    wanted: Wanted,
     /// The number after the last request that stands in a slot.
     pub(super) written: u32,
     /// The number after the last published request; what `limit` must be.
@@ -112,7 +114,8 @@ impl ParentEnd {
         self.claim().map_or(0, Claim::waiting)
     }
 
-    /// Writes one request, whose payload is then gone, and returns its number. The worker has it from [`publish`](Self::publish) on.
+    /// Writes one request, whose payload is then gone, and returns its number. The worker can have it from
+    /// [`publish`](Self::publish) on.
     pub(crate) fn push(
         &mut self,
         shelf: &Arc<Shelf>,
@@ -166,54 +169,6 @@ impl ParentEnd {
         self.published = self.written;
         bell::wake_worker(&*self.memory);
         self.check(seen)
-    }
-
-    /// Takes back what was written and not published.
-    pub(crate) fn retract(&mut self) -> Vec<TakenBack> {
-        self.reclaim_to(self.published)
-    }
-
-    /// Takes back the requests from the `keep`-th in flight on that the worker has not claimed, with their payloads,
-    /// oldest first. After this call they will not run here.
-    pub(crate) fn take_back(&mut self, keep: u32) -> Result<Vec<TakenBack>, Violation> {
-        if keep >= self.in_flight() {
-            return Ok(Vec::new());
-        }
-        self.claim()?;
-        let claim = claim::take_back(&self.memory.worker_page().claim.0, self.finished.wrapping_add(keep));
-        if claim.limit.wrapping_sub(self.finished) > self.in_flight() {
-            return Err(self.damaged(claim));
-        }
-        self.published = claim.limit;
-        Ok(self.reclaim_to(claim.limit))
-    }
-
-    /// Undoes what was written from number `to` on.
-    fn reclaim_to(&mut self, to: u32) -> Vec<TakenBack> {
-        let mut taken = Vec::new();
-        while self.written != to {
-            self.written = self.written.wrapping_sub(1);
-            taken.push(self.reclaim(self.written));
-        }
-        taken.reverse();
-        taken
-    }
-
-    /// Takes the newest request, number `seq`, out again. The slot and the payload lie in memory that only the parent writes.
-    fn reclaim(&mut self, seq: u32) -> TakenBack {
-        let request = Request::read(seq, &*self.memory, &self.layout);
-        if self.in_data.pop_back_if(|user| *user == seq).is_some() {
-            self.data.free_newest();
-        }
-        let payload = match self.in_segments.pop_back_if(|(user, _)| *user == seq) {
-            Some((_, large)) => Payload::Large(large),
-            None => {
-                let mut bytes = Bytes::zeros(usize::try_from(request.len).unwrap_or(0));
-                self.memory.read_request(usize::try_from(request.at).unwrap_or(0), &mut bytes);
-                Payload::Bytes(bytes)
-            }
-        };
-        (request.job, self.without_items_elsewhere(seq, payload))
     }
 
     /// The next response, if there is one: the frame and its payload, for the oldest request in flight. A payload that
@@ -290,6 +245,28 @@ impl ParentEnd {
     pub(crate) fn last_words(&self) -> (u32, u64) {
         let page = self.memory.worker_page();
         (page.phase.0.load(Ordering::Relaxed), page.started.0.load(Ordering::Relaxed))
+    }
+
+    /// Says when the worker is to call, from [`armed`](super::armed) on. Look for responses once more then.
+    pub(crate) fn want(&mut self, call: Call) {
+        self.wanted.ask(&*self.memory, call);
+    }
+
+    /// When the worker is to call.
+    pub(crate) fn wanted(&self) -> Call {
+        self.wanted.call()
+    }
+
+    /// What a thread needs to look for responses without this end, as long as nobody else takes them.
+    pub(crate) fn glance(&self) -> Glance {
+        Glance::new(Arc::clone(&self.memory), self.reader.head())
+    }
+
+    /// Tells the worker to end once it has no claimed job.
+    pub(crate) fn stop(&self) {
+        // The fences of the bell order this store; the worker looks at it only to decide whether to sleep.
+        self.memory.parent_page().stop.0.store(1, Ordering::Relaxed);
+        bell::wake_worker(&*self.memory);
     }
 }
 

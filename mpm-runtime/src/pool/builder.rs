@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::face::Pool;
 use super::preload::{Preload, Preloaded};
-use super::shared::{Settings, Shared};
+use super::settings::Settings;
+use super::shared::Shared;
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Target};

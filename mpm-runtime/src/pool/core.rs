@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::ended::Ended;
 use super::member::{Fate, Member, Process, State, Waiting};
 use super::roster::Roster;
-use super::shared::Settings;
+use super::settings::Settings;
 use crate::link::{Patience, Shelf};
 use crate::start::StartMethod;
 

@@ -24,6 +24,7 @@ mod policy;
 mod preload;
 mod queue;
 mod roster;
+mod settings;
 mod shared;
 mod spare;
 mod starts;

@@ -2,42 +2,20 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard as Guard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
 use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
+use super::settings::Settings;
 use crate::error::{JobError, Refusal};
 use crate::link::sync::AtomicBool;
 use crate::link::{Payload, Shelf};
 use crate::registry::Registry;
 use crate::start::{Plan, StartMethod, Started};
 use crate::sys::{Doorbell, Exit, Original, usable_cpus};
-
-/// The settings of a pool, checked.
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) name: String,
-    pub(super) workers: usize,
-    pub(super) queue: usize,
-    pub(super) method: StartMethod,
-    /// After so many jobs a process is replaced; 0 for never.
-    pub(super) max_jobs: u64,
-    pub(super) grace: Duration,
-    pub(super) start_timeout: Duration,
-}
-
-/// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-impl Default for Settings {
-    fn default() -> Self {
-        let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
-        Self { name, workers: 1, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
-    }
-}
 
 /// What has to be told when the lock is gone.
 #[derive(Debug)]
@@ -125,7 +103,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn lock(&self) -> Guard<'_, Core> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,7 +123,7 @@ impl Shared {
         (result, Changes { tasks, ..Changes::of(&mut core) })
     }
 
-    pub(super) fn unlock(&self, mut core: Guard<'_, Core>) {
+    pub(super) fn unlock(&self, mut core: MutexGuard<'_, Core>) {
         if core.is_quiet() {
             return;
         }
@@ -204,7 +182,13 @@ impl Shared {
     }
 
     /// Puts a job into the queue, for the caller to hand out. With `block`, waits for room.
-    pub(super) fn enter(&self, cell: &Arc<Cell>, target: u32, payload: Payload, block: bool) -> Result<Guard<'_, Core>, Refusal> {
+    pub(super) fn enter(
+        &self,
+        cell: &Arc<Cell>,
+        target: u32,
+        payload: Payload,
+        block: bool,
+    ) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {

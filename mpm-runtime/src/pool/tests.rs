@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cell::{Cell, Raw};
 use super::core::Core;
 use super::member::Waiting;
-use super::shared::Settings;
+use super::settings::Settings;
 use crate::error::JobError;
 use crate::link::{Payload, Shelf};
 

@@ -1,0 +1,28 @@
+//! What a pool was asked to be.
+
+use std::time::Duration;
+
+use crate::start::StartMethod;
+
+/// The settings of a pool, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) workers: usize,
+    pub(super) queue: usize,
+    pub(super) method: StartMethod,
+    /// After so many jobs a process is replaced; 0 for never.
+    pub(super) max_jobs: u64,
+    pub(super) grace: Duration,
+    pub(super) start_timeout: Duration,
+}
+
+/// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
+        Self { name, workers: 1, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
+    }
+}
