@@ -2,8 +2,6 @@
 //! one that ran, nothing runs twice, nothing waits behind a long one while a worker is idle.
 //!
 //! Jobs are short to begin with, so that they travel together when it matters.
-//!
-//! Longer than 300 lines, because all tests share the targets that count how often each input ran.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -14,7 +12,7 @@ use std::sync::OnceLock;
 
 use mpm::{DidRun, JobError, Phase, Pool, worker};
 use mpm_tests::{Gate, wait_at, wait_until, watchdog};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 /// Inputs that make sure that jobs travel together.
@@ -200,6 +198,9 @@ fn what_is_before_a_long_job_is_delivered_and_what_is_behind_it_runs_elsewhere()
     assert!(outcomes.next().is_none());
 }
 
+#[worker]
+fn nothing() {}
+
 /// One thread waits for a job behind the chunk, another for the next outcomes of it: whoever looks, both get what is there.
 #[mpm::test]
 fn outcomes_are_delivered_while_another_thread_waits_at_the_same_worker() {
@@ -270,125 +271,4 @@ fn shutdown_takes_back_what_has_not_started_of_what_travels_together() {
     assert_eq!(runs(&marks).len(), WARM as usize + 1);
     let cancelled = outcomes.by_ref().take_while(|outcome| matches!(outcome, Err(JobError::Cancelled(_)))).count();
     assert!(cancelled > 1, "{cancelled}");
-}
-
-/// A number that does not travel if it is odd, and not back if it can be divided by 6.
-#[derive(Debug, PartialEq, Deserialize)]
-struct Even(u32);
-
-impl Serialize for Even {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 100 == 1 { Err(serde::ser::Error::custom("an odd one")) } else { to.serialize_newtype_struct("Even", &self.0) }
-    }
-}
-
-#[worker]
-fn pass_on(n: Even) -> Even {
-    if n.0 % 100 == 6 { Even(1) } else { n }
-}
-
-#[mpm::test]
-fn what_cannot_travel_is_an_error_in_its_place() {
-    let _watchdog = watchdog();
-    let pool = Pool::builder().workers(2).build().unwrap();
-    for (outcome, n) in pool.map::<pass_on>((0..5_000).map(Even)).zip(0..) {
-        match (outcome, n % 100) {
-            (Err(JobError::Encode(error)), 1) => assert!(error.reason.contains("an odd one") && !error.in_worker, "{error}"),
-            (Err(JobError::Encode(error)), 6) => assert!(error.reason.contains("an odd one") && error.in_worker, "{error}"),
-            (Ok(value), rest) if rest != 1 && rest != 6 => assert_eq!(value, Even(n)),
-            (outcome, _) => panic!("{n}: {outcome:?}"),
-        }
-    }
-}
-
-#[worker]
-fn doubled(bytes: &[u8]) -> Vec<u8> {
-    [bytes, bytes].concat()
-}
-
-#[worker]
-fn nothing() {}
-
-#[mpm::test]
-fn arguments_and_results_of_all_sizes_are_mixed() {
-    let _watchdog = watchdog();
-    let pool = Pool::builder().workers(2).build().unwrap();
-    let size = |n: usize| match n % 50 {
-        10 => 1_900,
-        20 => 3_000,
-        30 => 30_000,
-        40 => 300_000,
-        small => small % 4,
-    };
-    let inputs: Vec<Vec<u8>> = (0..3_000).map(|n| vec![(n % 251) as u8; size(n)]).collect();
-    for (outcome, input) in pool.map::<doubled>(inputs.iter().map(Vec::as_slice)).zip(&inputs) {
-        assert_eq!(outcome.unwrap(), [input.as_slice(), input].concat());
-    }
-    assert_eq!(pool.map::<nothing>((0..5_000).map(|_| ())).map(Result::unwrap).count(), 5_000);
-}
-
-/// From a few bytes, so many that they take a way of their own.
-#[worker]
-fn zeros(count: usize) -> Vec<u8> {
-    vec![0; count]
-}
-
-#[mpm::test]
-fn large_results_of_short_jobs_arrive() {
-    let _watchdog = watchdog();
-    let pool = Pool::builder().workers(2).build().unwrap();
-    let count = |n: usize| {
-        if n % 40 == 39 {
-            40_000
-        } else if n.is_multiple_of(5) {
-            2_000
-        } else {
-            n % 10
-        }
-    };
-    for (outcome, n) in pool.map::<zeros>((0..6_000).map(count)).zip(0..) {
-        assert_eq!(outcome.unwrap().len(), count(n));
-    }
-}
-
-#[mpm::test]
-fn the_look_ahead_that_was_asked_for_is_kept() {
-    let _watchdog = watchdog();
-    let pool = Pool::builder().workers(2).build().unwrap();
-    for ahead in [1, 5, 100, 1_000] {
-        let taken = Cell::new(0);
-        let inputs = (0..10_000).inspect(|_| taken.set(taken.get() + 1));
-        for (outcome, n) in pool.map::<zeros>(inputs).look_ahead(ahead).zip(1..) {
-            outcome.unwrap();
-            assert!(taken.get() < n + ahead, "{} taken for {n}, {ahead} ahead", taken.get());
-        }
-    }
-}
-
-#[mpm::test]
-fn inputs_that_panic_cost_no_job_before_them() {
-    let _watchdog = watchdog();
-    let pool = Pool::builder().workers(2).build().unwrap();
-    let inputs = (0..).inspect(|n| assert!(*n != 2_000, "no more inputs"));
-    let mut outcomes = pool.map::<zeros>(inputs);
-    let mut got = 0;
-    loop {
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| outcomes.next())) {
-            Ok(outcome) => assert_eq!(outcome.unwrap().unwrap().len(), got),
-            Err(_) => break,
-        }
-        got += 1;
-    }
-    for n in got..2_000 {
-        assert_eq!(outcomes.next().unwrap().unwrap().len(), n);
-    }
-}
-
-#[mpm::test]
-fn a_pool_that_replaces_its_workers_maps_too() {
-    let _watchdog = watchdog();
-    let pool = Pool::builder().workers(2).max_jobs(500).build().unwrap();
-    for (outcome, n) in pool.map::<zeros>(0..3_000).zip(0..) {
-        assert_eq!(outcome.unwrap().len(), n);
-    }
 }

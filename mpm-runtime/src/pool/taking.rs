@@ -114,6 +114,7 @@ impl Shared {
                 Some(_) => view.glance.sleep_long(calls, cell.end_word(), AWAITED, time),
                 None => view.glance.sleep(cell.end_word(), AWAITED, None),
             };
+            cell.stop_awaiting();
             if waited == Wait::Unsupported {
                 self.is_indirect.store(true, Ordering::Relaxed);
             }
