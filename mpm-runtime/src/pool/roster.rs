@@ -5,7 +5,7 @@
 
 use super::core::Core;
 use super::member::Process;
-use super::policy::{is_short, look_ahead};
+use super::policy::look_ahead;
 use crate::link::Worker;
 
 #[derive(Debug, Default)]
@@ -22,8 +22,6 @@ pub(super) struct Roster {
     turned_away: usize,
     /// Where the next look for room begins.
     cursor: usize,
-    /// The slots that had a job last, the last one first.
-    recent: [usize; 2],
     /// Slots with requests that are written and not published.
     unpublished: Vec<usize>,
     /// For `survey` to sort in; empty in between.
@@ -66,12 +64,6 @@ impl Core {
     /// To be called for each new job.
     pub(super) fn look_now_and_then(&mut self) {
         if !self.roster.is_full {
-            // The one that had a short job last has most likely done it, and is awake: better than to wake another one.
-            if is_short(self.mean) {
-                for slot in self.roster.recent {
-                    self.drain_slot(slot);
-                }
-            }
             return;
         }
         self.roster.turned_away += 1;
@@ -153,9 +145,6 @@ impl Core {
 
     /// Notes that the link of a slot has something to publish.
     pub(super) fn note_unpublished(&mut self, slot: usize) {
-        if self.roster.recent[0] != slot {
-            self.roster.recent = [slot, self.roster.recent[0]];
-        }
         if self.roster.unpublished.last() != Some(&slot) {
             self.roster.unpublished.push(slot);
         }
