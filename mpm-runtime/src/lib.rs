@@ -51,7 +51,7 @@ mod worker;
 
 pub use codec::{CodecError, Failure};
 pub use error::{
-    Cancelled, DataError, Death, DidRun, Error, HowItEnded, JobError, Panicked, Phase, Result, SubmitError, WorkerExit,
+    Cancelled, DataError, Death, DidRun, EndReason, Error, HowItEnded, JobError, Panicked, Phase, Result, SubmitError, WorkerExit,
 };
 pub use init::init;
 pub use mpm_macros::{main, test, worker};

@@ -4,12 +4,14 @@
 mod death;
 mod exit;
 mod job;
+mod reason;
 mod setup;
 mod submit;
 
 pub use death::{Death, DidRun, HowItEnded, Phase};
 pub use exit::WorkerExit;
 pub use job::{Cancelled, DataError, JobError, Panicked};
+pub use reason::EndReason;
 pub(crate) use setup::Kind;
 pub use setup::{Error, Result};
 pub(crate) use submit::Refusal;

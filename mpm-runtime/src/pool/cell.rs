@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::chunk::Chunk;
+use super::rules::Rules;
 use super::watcher::Watcher;
 use crate::error::JobError;
 use crate::link::Received;
@@ -78,6 +79,8 @@ pub(super) struct Cell {
     state: Mutex<State>,
     /// It is that of several jobs, whose outcomes lie here: then the word says whether there are some to be taken.
     pub(super) chunk: Option<Box<Chunk>>,
+    /// What holds for the job, if anything does.
+    pub(super) rules: Option<Box<Rules>>,
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +131,7 @@ impl Cell {
             word: AtomicU32::new(OPEN),
             state: Mutex::default(),
             chunk: None,
+            rules: None,
         }
     }
 

@@ -11,6 +11,7 @@ use super::ended::Ended;
 use super::member::{Fate, Member, Process, State, Waiting};
 use super::roster::Roster;
 use super::settings::Settings;
+use crate::error::EndReason;
 use crate::link::{Patience, Shelf};
 use crate::start::StartMethod;
 
@@ -169,13 +170,13 @@ impl Core {
         let Some(process) = &mut member.process else { return };
         if process.in_flight.is_empty() && process.may_take(self.max_jobs) == 0 {
             // It ends by itself. Its successor takes its place.
-            process.stop(Instant::now().checked_add(self.grace));
+            process.stop(Instant::now().checked_add(self.grace), EndReason::JobLimit);
             let successor = member.next.pop_front();
             self.leaving.extend(std::mem::replace(&mut member.process, successor));
             self.wake = true;
         } else if process.spent && process.takes_jobs() {
             let back = process.take_back_unstarted(&mut self.jobs_ended);
-            process.stop(None);
+            process.stop(None, EndReason::Unready);
             self.requeue(back);
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, Ending};
 use super::member::Fate;
-use crate::error::JobError;
+use crate::error::{EndReason, JobError};
 
 /// The supervisor's part of an end that was asked for: one step, to be taken at every turn.
 pub(super) fn proceed(core: &mut Core, Ending { kill_at }: Ending, now: Instant, grace: Duration) {
@@ -25,7 +25,7 @@ pub(super) fn proceed(core: &mut Core, Ending { kill_at }: Ending, now: Instant,
                 process.kill(Fate::Ended("the pool ended before the worker had started"));
             } else {
                 // Told to stop, a worker only has its exit hooks to run.
-                process.stop(now.checked_add(grace));
+                process.stop(now.checked_add(grace), EndReason::PoolEnded);
             }
         }
     }

@@ -10,6 +10,7 @@ use super::builder::Builder;
 use super::cell::{Facts, Place, Raw};
 use super::handle::{JobHandle, open};
 use super::map::Map;
+use super::rules::Rules;
 use super::shared::Shared;
 use super::spare::Held;
 use super::unordered::MapUnordered;
@@ -96,7 +97,7 @@ impl Pool {
     /// The job's error; [`JobError::PoolFailed`] also when the pool does not accept it.
     pub fn run<F: Target>(&self, job: Job<'_, F>) -> Result<F::Output, JobError> {
         let target = self.target::<F>()?;
-        let cell = Held::new(F::NAME);
+        let cell = Held::new(F::NAME, self.rules(target, &job));
         let outcome = match self.encode(&job) {
             Ok(payload) => self.shared.run(&cell, target, payload)?,
             Err(reason) => {
@@ -183,9 +184,14 @@ impl Pool {
         self.shared.registry.index_of::<F>().map_err(|e| Refusal::Unknown(e.to_string().into()))
     }
 
+    /// What holds for a job.
+    fn rules<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Option<Box<Rules>> {
+        Rules::of(job.options(), self.shared.registry.get(target), &self.shared.settings)
+    }
+
     fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
         let target = self.target::<F>()?;
-        let cell = Held::new(F::NAME);
+        let cell = Held::new(F::NAME, self.rules(target, job));
         match self.encode(job) {
             Ok(payload) => self.shared.submit(&cell, target, payload, block)?,
             Err(reason) => self.refuse(&cell, reason),

@@ -21,7 +21,7 @@ use super::cell::{Cell, Facts, Raw};
 use super::ended::Ended;
 use super::policy::average;
 use crate::codec::Panic;
-use crate::error::{DataError, JobError, Panicked};
+use crate::error::{DataError, EndReason, JobError, Panicked};
 use crate::link::{Kind, ParentEnd, Payload, Received};
 use crate::start::{Capture, ChildProcess, Origin};
 use crate::sys::OomKills;
@@ -98,6 +98,8 @@ pub(super) struct Process {
     pub(super) jobs_done: u64,
     pub(super) oom_kills_before: Option<OomKills>,
     pub(super) fate: Option<Fate>,
+    /// Why it is to end.
+    pub(super) reason: Option<EndReason>,
     /// It has ended, and its template is asked how.
     pub(super) is_gone: bool,
     /// The preload job that it runs before it is ready.
@@ -134,6 +136,11 @@ impl Process {
 
     /// Kills it and all that it started. Its end is seen and dealt with like any other.
     pub(super) fn kill(&mut self, fate: Fate) {
+        self.reason.get_or_insert(match &fate {
+            Fate::Damaged(_) => EndReason::Damaged,
+            Fate::Unready(_) => EndReason::Unready,
+            Fate::Ended(_) => EndReason::PoolEnded,
+        });
         match self.fate {
             // What was to be believed until now is so no more.
             Some(Fate::Unready(_)) if matches!(fate, Fate::Damaged(_)) => self.fate = Some(fate),
@@ -160,7 +167,8 @@ impl Process {
     }
 
     /// Tells it to end when it has nothing to do; from `deadline` on it is overdue.
-    pub(super) fn stop(&mut self, deadline: Option<Instant>) {
+    pub(super) fn stop(&mut self, deadline: Option<Instant>, reason: EndReason) {
+        self.reason.get_or_insert(reason);
         if !matches!(self.state, State::Stopping { .. }) {
             self.link.stop();
             self.state = State::Stopping { deadline };

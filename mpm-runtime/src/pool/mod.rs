@@ -24,6 +24,7 @@ mod policy;
 mod preload;
 mod queue;
 mod roster;
+mod rules;
 mod settings;
 mod shared;
 mod spare;

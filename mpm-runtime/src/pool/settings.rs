@@ -15,6 +15,8 @@ pub(super) struct Settings {
     pub(super) max_jobs: u64,
     pub(super) grace: Duration,
     pub(super) start_timeout: Duration,
+    /// How long one try at a job may run, where neither the job nor its target says.
+    pub(super) timeout: Option<Duration>,
 }
 
 /// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
@@ -23,6 +25,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 impl Default for Settings {
     fn default() -> Self {
         let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
-        Self { name, workers: 1, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
+        let (method, start_timeout) = (StartMethod::default(), START_TIMEOUT);
+        Self { name, workers: 1, queue: 1024, method, max_jobs: 0, grace, start_timeout, timeout: None }
     }
 }

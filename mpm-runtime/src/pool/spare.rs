@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cell::Cell;
+use super::rules::Rules;
 
 /// Cells that a thread keeps.
 const KEPT: usize = 256;
@@ -19,14 +20,17 @@ pub(super) struct Held(Option<Arc<Cell>>);
 
 impl Held {
     /// A cell for a new job.
-    pub(super) fn new(target: &'static str) -> Self {
+    pub(super) fn new(target: &'static str, rules: Option<Box<Rules>>) -> Self {
+        let mut cell = Cell::new(target);
+        cell.rules = rules;
         // A thread that ends has none any more.
         let spare = SPARES.try_with(|spares| spares.try_borrow_mut().ok()?.pop());
-        let renewed = spare.ok().flatten().and_then(|mut cell| {
-            *Arc::get_mut(&mut cell)? = Cell::new(target);
-            Some(cell)
-        });
-        Self(Some(renewed.unwrap_or_else(|| Arc::new(Cell::new(target)))))
+        let mut spare = spare.ok().flatten();
+        match spare.as_mut().and_then(Arc::get_mut) {
+            Some(old) => *old = cell,
+            None => spare = Some(Arc::new(cell)),
+        }
+        Self(spare)
     }
 }
 

@@ -148,6 +148,7 @@ impl Supervisor {
             jobs_done: 0,
             oom_kills_before,
             fate: None,
+            reason: None,
             is_gone: false,
             refused: None,
             preloading: None,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::options::JobOptions;
 use super::target::Target;
 use crate::codec::{CodecError, Encoder, panic_message};
 
@@ -25,13 +26,14 @@ use crate::codec::{CodecError, Encoder, panic_message};
 #[must_use = "a job does nothing until a pool gets it"]
 pub struct Job<'a, F: Target> {
     args: F::Args<'a>,
+    options: Option<Box<JobOptions>>,
 }
 
 impl<'a, F: Target> Job<'a, F> {
     /// A call with these arguments.
     #[doc(hidden)]
     pub fn new(args: F::Args<'a>) -> Self {
-        Job { args }
+        Job { args, options: None }
     }
 
     /// Encodes the arguments into `to`.
@@ -61,6 +63,15 @@ impl<F: Target> Job<'_, F> {
 }
 
 impl<F: Target> Job<'_, F> {
+    /// What it asks for, if anything.
+    pub(crate) fn options(&self) -> Option<&JobOptions> {
+        self.options.as_deref()
+    }
+
+    pub(super) fn options_mut(&mut self) -> &mut JobOptions {
+        self.options.get_or_insert_default()
+    }
+
     /// As [`encode_caught_to`](Self::encode_caught_to), into memory of its own.
     pub(crate) fn encode_caught(&self) -> Result<Vec<u8>, String> {
         let mut encoder = Encoder::default();

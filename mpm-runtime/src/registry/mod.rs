@@ -5,6 +5,7 @@
 
 mod job;
 mod lookup;
+mod options;
 mod registration;
 mod target;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod unknown;
 
 pub use job::Job;
 pub use lookup::Registry;
+pub(crate) use options::JobOptions;
 pub use registration::Registration;
 pub use target::{Index, Target};
 pub use unknown::{DuplicateTarget, UnknownTarget};
