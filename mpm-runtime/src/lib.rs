@@ -51,7 +51,8 @@ mod worker;
 
 pub use codec::{CodecError, Failure};
 pub use error::{
-    Cancelled, DataError, Death, DidRun, EndReason, Error, HowItEnded, JobError, Panicked, Phase, Result, SubmitError, WorkerExit,
+    Cancelled, DataError, Death, DidRun, EndReason, Error, Expired, HowItEnded, JobError, Panicked, Phase, Poisoned, Result,
+    SubmitError, TimeLimit, TimedOut, WorkerExit,
 };
 pub use init::init;
 pub use mpm_macros::{main, test, worker};
@@ -60,10 +61,11 @@ pub use pool::{
     wait_any, wait_any_timeout,
 };
 pub use process::{Process, ProcessBuilder, active_processes, isolate, isolate_despite_threads};
-pub use registry::{Job, Target};
+pub use registry::{Job, Retry, Target};
 pub use start::{
     CurrentProcess, ParentProcess, StartMethod, current_process, force_start_method, parent_process, set_start_method, start_method,
 };
+pub use worker::{Current, current};
 
 /// What generated code names. No part of the public interface: it changes without notice.
 #[doc(hidden)]

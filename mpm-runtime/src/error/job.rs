@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::death::Death;
+use super::limits::{Expired, Poisoned, TimedOut};
 
 /// How a job ended, if it did not return.
 ///
@@ -16,8 +17,15 @@ pub enum JobError {
     Panicked(Box<Panicked>),
     /// The worker died with the job. It is replaced.
     Died(Box<Death>),
-    /// The job was taken back: by [`JobHandle::cancel`](crate::JobHandle::cancel), or because the pool ended.
+    /// The job was taken back, or ended while it ran: by [`JobHandle::cancel`](crate::JobHandle::cancel) or
+    /// [`JobHandle::abort`](crate::JobHandle::abort), or because the pool ended.
     Cancelled(Cancelled),
+    /// The job ran longer than it may.
+    TimedOut(Box<TimedOut>),
+    /// No worker had started the job when its time to wait was over. It did not run.
+    Expired(Expired),
+    /// The job has killed so many workers that it is not tried again.
+    Poisoned(Box<Poisoned>),
     /// The arguments or the result could not be turned into bytes.
     Encode(Box<DataError>),
     /// The arguments or the result could not be read back from bytes.
@@ -41,7 +49,19 @@ impl JobError {
         matches!(self, Self::Panicked(_))
     }
 
-    /// Whether the job was taken back.
+    /// Whether the job ran longer than it may.
+    #[must_use]
+    pub const fn is_timed_out(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+
+    /// Whether the job waited longer than it may, and did not run.
+    #[must_use]
+    pub const fn is_expired(&self) -> bool {
+        matches!(self, Self::Expired(_))
+    }
+
+    /// Whether the job was taken back, or ended while it ran because somebody wanted it to.
     #[must_use]
     pub const fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled(_))
@@ -53,6 +73,9 @@ impl JobError {
             Self::Panicked(panic) => panic.job = id,
             Self::Died(death) => death.job = id,
             Self::Cancelled(cancelled) => cancelled.job = id,
+            Self::TimedOut(error) => error.job = id,
+            Self::Expired(error) => error.job = id,
+            Self::Poisoned(error) => error.job = id,
             Self::Encode(error) | Self::Decode(error) => error.job = id,
             Self::PoolFailed(_) | Self::Taken => {}
         }
@@ -72,6 +95,9 @@ impl fmt::Display for JobError {
             Self::Panicked(panic) => panic.fmt(f),
             Self::Died(death) => death.fmt(f),
             Self::Cancelled(Cancelled { job, target, reason }) => write!(f, "job {job} (`{target}`) was cancelled: {reason}"),
+            Self::TimedOut(error) => error.fmt(f),
+            Self::Expired(error) => error.fmt(f),
+            Self::Poisoned(error) => error.fmt(f),
             Self::Encode(error) => write!(f, "encode {error}"),
             Self::Decode(error) => write!(f, "decode {error}"),
             Self::PoolFailed(reason) => write!(f, "the pool failed: {reason}"),

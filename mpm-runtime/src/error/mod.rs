@@ -4,6 +4,7 @@
 mod death;
 mod exit;
 mod job;
+mod limits;
 mod reason;
 mod setup;
 mod submit;
@@ -11,6 +12,7 @@ mod submit;
 pub use death::{Death, DidRun, HowItEnded, Phase};
 pub use exit::WorkerExit;
 pub use job::{Cancelled, DataError, JobError, Panicked};
+pub use limits::{Expired, Poisoned, TimeLimit, TimedOut};
 pub use reason::EndReason;
 pub(crate) use setup::Kind;
 pub use setup::{Error, Result};

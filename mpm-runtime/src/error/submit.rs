@@ -13,6 +13,8 @@ pub(crate) enum Refusal {
     Closed,
     Failed(Arc<str>),
     Unknown(Arc<str>),
+    /// What the job asks for cannot be.
+    Option(&'static str),
 }
 
 impl fmt::Display for Refusal {
@@ -24,6 +26,7 @@ impl fmt::Display for Refusal {
             Self::Closed => f.write_str("the pool takes no more jobs: it was joined, shut down or killed"),
             Self::Failed(reason) => write!(f, "the pool failed: {reason}"),
             Self::Unknown(reason) => f.write_str(reason),
+            Self::Option(reason) => write!(f, "the job has {reason}"),
         }
     }
 }
@@ -110,6 +113,7 @@ impl<J> From<SubmitError<J>> for Error {
             Refusal::Closed => Kind::Closed,
             Refusal::Failed(_) => Kind::Failed,
             Refusal::Unknown(_) => Kind::Registry,
+            Refusal::Option(_) => Kind::Setting,
         };
         Self::new(kind, format!("submit a job: {}", error.refusal))
     }

@@ -11,7 +11,7 @@ use super::items::{self, ItemClaim, ItemFrame, start_of};
 use super::lease::Received;
 use super::memory::Memory;
 use super::parent::{NoRoom, ParentEnd};
-use super::requests::Request;
+use super::requests::{Head, Request};
 use super::responses::Kind;
 use super::shelf::{Payload, Shelf};
 use super::violation::Violation;
@@ -45,18 +45,11 @@ const USUAL: usize = 32;
 impl ParentEnd {
     /// As [`push`](Self::push), of a request with several jobs, whose numbers follow each other from `job`. The payload has the
     /// arguments of each with their length in front, and fits into the data space's share of a request.
-    pub(crate) fn push_items(
-        &mut self,
-        shelf: &Arc<Shelf>,
-        target: u32,
-        job: u64,
-        count: u32,
-        payload: &mut Payload,
-    ) -> Result<u32, NoRoom> {
+    pub(crate) fn push_items(&mut self, shelf: &Arc<Shelf>, head: Head, count: u32, payload: &mut Payload) -> Result<u32, NoRoom> {
         if self.in_flight() as usize >= items::WORDS - 1 {
             return Err(NoRoom::Full);
         }
-        let number = self.push_with(shelf, (target, job, 1, count), payload)?;
+        let number = self.push_with(shelf, head, u16::try_from(count).unwrap_or(u16::MAX), payload)?;
         items::open(self.item_word(number), number, count);
         self.chunks.push_back(Chunk { number, limit: count, answered: 0 });
         Ok(number)

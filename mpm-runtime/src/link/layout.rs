@@ -13,6 +13,7 @@
 use super::items;
 use super::segment::SLOTS;
 use super::sync::{AtomicU32, AtomicU64};
+use super::talk::{MarkWords, ProgressWords};
 
 /// Room for the page of words at the start of each memory.
 pub(crate) const PAGE: usize = 4096;
@@ -72,6 +73,8 @@ pub(crate) struct ParentPage {
     pub(crate) wanted: Line<AtomicU64>,
     /// 1 once the worker shall end as soon as it has no claimed job.
     pub(crate) stop: Line<AtomicU32>,
+    /// `{ number, kind }`: request `number` is asked to end, see `talk.rs`.
+    pub(crate) notice: Line<AtomicU64>,
     /// For each of the worker's segments, how often it has been given back. Written with Release, by whatever thread has made its
     /// copy; the worker reads with Acquire before it writes there again (see `segment.rs`).
     pub(crate) returned: Line<[AtomicU32; SLOTS]>,
@@ -97,4 +100,7 @@ pub(crate) struct WorkerPage {
     pub(crate) items: [Line<AtomicU64>; items::WORDS],
     /// Counts the calls to a thread that sleeps for the end of a request and not for the next response, which sleeps on this.
     pub(crate) calls: Line<AtomicU32>,
+    /// Since when a job runs, and how far it has come, see `talk.rs`.
+    pub(crate) marks: Line<MarkWords>,
+    pub(crate) progress: Line<ProgressWords>,
 }

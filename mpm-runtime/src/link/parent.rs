@@ -18,7 +18,7 @@ use super::homes::{Homes, Worker};
 use super::layout::Layout;
 use super::lease::{Leases, Received};
 use super::memory::{LinkFds, Memory, SharedMemory};
-use super::requests::{DataSpace, IN_SLOT, Request};
+use super::requests::{DataSpace, Head, IN_SLOT, Request};
 use super::responses::{Frame, Reader};
 use super::shelf::{Large, Payload, Shelf};
 use super::sync::Ordering;
@@ -116,22 +116,16 @@ impl ParentEnd {
 
     /// Writes one request, whose payload is then gone, and returns its number. The worker can have it from
     /// [`publish`](Self::publish) on.
-    pub(crate) fn push(
-        &mut self,
-        shelf: &Arc<Shelf>,
-        target: u32,
-        job: u64,
-        attempt: u32,
-        payload: &mut Payload,
-    ) -> Result<u32, NoRoom> {
-        self.push_with(shelf, (target, job, attempt, 0), payload)
+    pub(crate) fn push(&mut self, shelf: &Arc<Shelf>, head: Head, payload: &mut Payload) -> Result<u32, NoRoom> {
+        self.push_with(shelf, head, 0, payload)
     }
 
-    /// As `push`, of `(target, job, attempt, items)`.
+    /// As `push`, of a request with so many items.
     pub(super) fn push_with(
         &mut self,
         shelf: &Arc<Shelf>,
-        (target, job, attempt, items): (u32, u64, u32, u32),
+        Head { target, job, attempt, note }: Head,
+        items: u16,
         payload: &mut Payload,
     ) -> Result<u32, NoRoom> {
         if self.in_flight() >= self.layout.slots {
@@ -154,7 +148,7 @@ impl ParentEnd {
             Payload::Large(large) => self.in_segments.push_back((seq, large)),
         }
         let at = u32::try_from(at).unwrap_or(0);
-        Request { seq, target, job, attempt, segment, at, items, len: len as u64 }.write(&*self.memory, &self.layout);
+        Request { seq, target, job, attempt, items, segment, at, note, len: len as u64 }.write(&*self.memory, &self.layout);
         self.written = seq.wrapping_add(1);
         Ok(seq)
     }

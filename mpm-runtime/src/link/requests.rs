@@ -17,14 +17,25 @@ pub(crate) struct Request {
     pub(crate) target: u32,
     pub(crate) job: u64,
     /// Which try at the job this is, from 1.
-    pub(crate) attempt: u32,
+    pub(crate) attempt: u16,
     /// 0: the payload lies in the requests memory at `at`, be it in the slot itself; else the number of the segment that
     /// holds it.
     pub(crate) segment: u32,
     pub(crate) at: u32,
     /// 0: the payload is that of one job; else that of so many, each with its length in front (see `items.rs`).
-    pub(crate) items: u32,
+    pub(crate) items: u16,
+    /// What else the worker is to know of the job; the rooms above give it meaning.
+    pub(crate) note: u32,
     pub(crate) len: u64,
+}
+
+/// What is said of a job beside its payload.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) target: u32,
+    pub(crate) job: u64,
+    pub(crate) attempt: u16,
+    pub(crate) note: u32,
 }
 
 /// Bytes of a slot that the request itself takes.
@@ -38,10 +49,11 @@ impl Request {
         bytes[0..4].copy_from_slice(&self.seq.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.target.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.job.to_le_bytes());
-        bytes[16..20].copy_from_slice(&self.attempt.to_le_bytes());
+        bytes[16..18].copy_from_slice(&self.attempt.to_le_bytes());
+        bytes[18..20].copy_from_slice(&self.items.to_le_bytes());
         bytes[20..24].copy_from_slice(&self.segment.to_le_bytes());
         bytes[24..28].copy_from_slice(&self.at.to_le_bytes());
-        bytes[28..32].copy_from_slice(&self.items.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.note.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.len.to_le_bytes());
         bytes
     }
@@ -49,8 +61,9 @@ impl Request {
     fn from_bytes(bytes: &[u8; USED]) -> Self {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-        let (seq, target, job, attempt) = (word(0), word(4), long(8), word(16));
-        Self { seq, target, job, attempt, segment: word(20), at: word(24), items: word(28), len: long(32) }
+        let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let (seq, target, job, attempt, items) = (word(0), word(4), long(8), half(16), half(18));
+        Self { seq, target, job, attempt, items, segment: word(20), at: word(24), note: word(28), len: long(32) }
     }
 
     /// Writes the request into its slot. The slot's number must be outside `claimed..limit`.

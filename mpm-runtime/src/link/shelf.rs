@@ -54,7 +54,6 @@ impl Payload {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes.to_vec(),

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use super::bell::{self, Patience};
 use super::claim;
@@ -16,6 +17,7 @@ use super::requests::Request;
 use super::responses::{Frame, HEADER, Kind, Writer};
 use super::segment::{Incoming, Outgoing};
 use super::sync::Ordering;
+use super::talk::{self, Marks, Progress};
 use crate::sys::{Socket, fault_point, has_several_cpus, monotonic_nanos};
 
 /// The link does not hold what both sides put there.
@@ -31,7 +33,7 @@ impl fmt::Display for Corrupt {
 /// The worker's end.
 #[derive(Debug)]
 pub(crate) struct WorkerEnd {
-    memory: SharedMemory,
+    memory: Arc<SharedMemory>,
     layout: Layout,
     socket: Socket,
     /// Where there is one CPU only, nobody can bring work while this process looks for it.
@@ -50,7 +52,7 @@ impl WorkerEnd {
     pub(crate) fn open(socket: Socket, requests: OwnedFd, responses: OwnedFd, ringer: OwnedFd) -> io::Result<Self> {
         let layout = Layout::STANDARD;
         Ok(Self {
-            memory: SharedMemory::open(requests, responses, ringer, &layout)?,
+            memory: Arc::new(SharedMemory::open(requests, responses, ringer, &layout)?),
             layout,
             socket,
             patience: has_several_cpus().then(Patience::default),
@@ -80,14 +82,14 @@ impl WorkerEnd {
                 let claim = claim::read(word);
                 claim.claimed != self.next || claim.waiting() > 0 || stop()
             };
-            bell::wait(&self.memory, self.patience.as_mut(), bell::ASLEEP, ready);
+            bell::wait(&*self.memory, self.patience.as_mut(), bell::ASLEEP, ready);
             self.clock = 0;
         }
         if self.clock == 0 {
             self.clock = monotonic_nanos();
         }
         self.memory.worker_page().started.0.store(self.clock, Ordering::Relaxed);
-        let request = Request::read(self.next, &self.memory, &self.layout);
+        let request = Request::read(self.next, &*self.memory, &self.layout);
         if request.seq != self.next {
             return Err(Corrupt(format!("request {} stands where {} was claimed", request.seq, self.next)));
         }
@@ -116,6 +118,11 @@ impl WorkerEnd {
             seq: request.seq,
         };
         Ok((payload, answer))
+    }
+
+    /// Where jobs hear and say what is between the two processes while they run.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk(Arc::clone(&self.memory))
     }
 
     /// Gives up what `open_request` mapped.
@@ -188,6 +195,34 @@ impl<'a> Answer<'a> {
             // The next job did not begin when this one ended.
             *self.clock = 0;
         }
+    }
+}
+
+/// What a running job hears of the parent and tells it, from whatever thread: see `talk.rs`.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk(Arc<SharedMemory>);
+
+impl Desk {
+    /// Whether request `number` is asked to end, and why; 0 for no.
+    pub(crate) fn notice(&self, number: u32) -> u32 {
+        talk::notice(&*self.0, number)
+    }
+
+    /// Request `number` begins, with such a reading of the worker's CPU clock.
+    pub(crate) fn begin(&self, number: u32, cpu: u64) {
+        let started = self.0.worker_page().started.0.load(Ordering::Relaxed);
+        talk::begin(&*self.0, number, Marks { started, cpu });
+    }
+
+    /// Since when the limit of request `number` is counted, which has a note: since its start, or its last word.
+    pub(crate) fn since(&self, number: u32) -> Option<u64> {
+        let told = talk::progress(&*self.0, number).map(|progress| progress.at);
+        told.or_else(|| talk::marks(&*self.0, number).map(|marks| marks.started))
+    }
+
+    /// Request `number` has come so far.
+    pub(crate) fn tell(&self, number: u32, done: u64, total: u64) {
+        talk::tell(&*self.0, number, Progress { at: monotonic_nanos(), done, total });
     }
 }
 

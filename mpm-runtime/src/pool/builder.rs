@@ -36,6 +36,8 @@ const VARIABLE: &str = "MPM_WORKERS";
 /// | [`start`](Self::start) | as [`start_method`](crate::start_method) says: `ForkServer` |
 /// | [`max_jobs`](Self::max_jobs) | 0: workers are not replaced |
 /// | [`preload`](Self::preload) | nothing |
+/// | [`timeout`](Self::timeout), [`cpu_time`](Self::cpu_time) | none |
+/// | [`retries`](Self::retries) | none |
 /// | [`grace`](Self::grace) | 2 seconds |
 /// | [`start_timeout`](Self::start_timeout) | 60 seconds |
 ///
@@ -50,7 +52,7 @@ const VARIABLE: &str = "MPM_WORKERS";
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
-    settings: Settings,
+    pub(super) settings: Settings,
     workers: Option<usize>,
     env: Vec<(OsString, OsString)>,
     cwd: Option<PathBuf>,
@@ -155,8 +157,8 @@ impl Builder {
         self
     }
 
-    /// How long running jobs may go on when the pool is dropped, and how long a worker that was told to end may take,
-    /// before they are killed.
+    /// How long running jobs may go on when the pool is dropped or when they have met a limit, and how long a worker that was told
+    /// to end may take, before they are killed.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self
@@ -241,6 +243,11 @@ fn check(settings: &Settings, env: &[(OsString, OsString)]) -> Result<()> {
     }
     if settings.queue == 0 {
         return refuse("Builder::queue(0): at least one job must be able to wait".to_owned());
+    }
+    for (name, time) in [("timeout", settings.timeout), ("cpu_time", settings.cpu_time)] {
+        if time.is_some_and(|time| time.is_zero()) {
+            return refuse(format!("Builder::{name}(0): no job could end in time"));
+        }
     }
     check_name("Builder::name", &settings.name)?;
     check_environment("Builder::env", env)

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::chunk::Chunk;
-use super::rules::Rules;
+use super::rules::{Retrying, Rules};
 use super::watcher::Watcher;
 use crate::error::JobError;
 use crate::link::Received;
@@ -265,6 +265,16 @@ impl Cell {
 
     pub(super) fn set_place(&self, place: Place) {
         self.place.store(place.pack(), Ordering::Relaxed);
+    }
+
+    /// Which try at the job is on, from 1.
+    pub(super) fn attempt(&self) -> u32 {
+        self.rules.as_ref().map_or(1, |rules| rules.attempt())
+    }
+
+    /// How it may be tried again, if it may.
+    pub(super) fn retrying(&self) -> Option<&Retrying> {
+        self.rules.as_ref()?.retry.as_deref()
     }
 
     pub(super) fn is_watched(&self) -> bool {

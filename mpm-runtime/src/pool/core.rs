@@ -4,10 +4,13 @@
 //! `jobs_ended` and told after the lock is gone (`Shared::with_core`).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::again::Judged;
+use super::cell::Cell;
 use super::ended::Ended;
+use super::later::Later;
 use super::member::{Fate, Member, Process, State, Waiting};
 use super::roster::Roster;
 use super::settings::Settings;
@@ -56,6 +59,15 @@ pub(super) struct Core {
     /// How many threads wait for room in the queue.
     pub(super) blocked: usize,
     pub(super) shelf: Arc<Shelf>,
+    /// Jobs that are to be tried again. They count as ones that wait.
+    pub(super) later: Later<Waiting>,
+    /// Jobs that expire.
+    pub(super) expiries: Later<Weak<Cell>>,
+    /// Results that the supervisor is to have judged, and how many jobs are thus in nobody's hands.
+    pub(super) to_judge: Vec<Judged>,
+    pub(super) judging: usize,
+    /// When the supervisor will look again by itself.
+    pub(super) wakes_at: Option<Instant>,
 }
 
 /// How the pool is ending. Each request to end can only hurry it.
@@ -95,12 +107,17 @@ impl Core {
             freed: false,
             blocked: 0,
             shelf,
+            later: Later::default(),
+            expiries: Later::default(),
+            to_judge: Vec::new(),
+            judging: 0,
+            wakes_at: None,
         }
     }
 
     /// Whether no job waits or is with a member.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting == 0 && self.processes().all(|p| p.in_flight.is_empty())
+        self.waiting == 0 && self.judging == 0 && self.processes().all(|p| p.in_flight.is_empty())
     }
 
     /// The processes that have jobs or may get some now.
@@ -157,6 +174,7 @@ impl Core {
         if process.load() == before {
             return false;
         }
+        self.take_up_again();
         (self.failures, self.early_deaths) = (0, 0);
         self.retire(slot);
         self.note_change(slot, before);

@@ -34,5 +34,7 @@ pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
         .filter(|m| (m.process.is_none() || core.wants_successor(m)) && core.wants_processes())
         .filter_map(|m| m.not_before);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
-    processes.chain(restarts).chain(ending).min()
+    let limits = core.all_processes().filter_map(|process| process.look_at);
+    let jobs = core.later.first().into_iter().chain(core.expiries.first());
+    processes.chain(restarts).chain(ending).chain(limits).chain(jobs).min()
 }

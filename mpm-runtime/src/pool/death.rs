@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::cell::{Cell, Facts, Raw};
 use super::ended::Ended;
 use super::member::{Fate, Process, Waiting};
+use super::overdue::with_elapsed;
 use crate::error::{Cancelled, Death, DidRun, JobError, Phase};
 use crate::link::{Bytes, TakenBack};
 use crate::start::how;
@@ -65,6 +66,11 @@ impl Process {
             let error = JobError::Cancelled(Cancelled { job: id, target: cell.target, reason });
             return (error, facts);
         }
+        if let Some(Fate::Overdue(cause)) = self.fate {
+            let error = self.outcome_of_end(cell, cause, Some((how(exit), stderr)));
+            let facts = with_elapsed(&error, facts);
+            return (error, facts);
+        }
         let (phase, started) = self.link.last_words();
         let ended_by_pool = match &self.fate {
             Some(Fate::Damaged(what)) => Some(format!("its link was damaged: {what}")),
@@ -85,7 +91,7 @@ impl Process {
             did_run: if is_damaged { DidRun::Maybe } else { phase.did_run() },
             target: cell.target,
             job: id,
-            attempt: 1,
+            attempt: cell.attempt(),
             elapsed,
             max_rss: exit.max_rss,
             stderr: stderr.to_vec(),
@@ -99,7 +105,7 @@ impl Process {
     /// one more such kill, and no other worker was its victim. To be asked once.
     fn out_of_memory(&self, exit: Exit) -> Option<bool> {
         // An unready one may have been dying already.
-        if exit.signal() != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_))) {
+        if exit.signal() != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_) | Fate::Overdue(_))) {
             return Some(false);
         }
         self.oom_kills_before?.explain()

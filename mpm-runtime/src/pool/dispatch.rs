@@ -3,11 +3,14 @@
 
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
 
+use std::time::Instant;
+
 use super::cell::Place;
 use super::core::Core;
 use super::member::{Fate, InFlight, Process, Waiting};
+use super::rules::Rules;
 use crate::error::{DataError, JobError};
-use crate::link::{NoRoom, TakenBack, Violation};
+use crate::link::{Head, NoRoom, TakenBack, Violation};
 
 impl Core {
     /// Hands out what can be handed out, and publishes it: one publication and at most one wake-up for each member.
@@ -57,9 +60,12 @@ impl Core {
             self.requeue(vec![job]);
             return false;
         };
+        let rules = job.cell.rules.as_deref();
+        let attempt = u16::try_from(job.cell.attempt()).unwrap_or(u16::MAX);
+        let head = Head { target: job.target, job: job.cell.id(), attempt, note: rules.map_or(0, Rules::note) };
         let pushed = match &job.cell.chunk {
-            None => process.link.push(&self.shelf, job.target, job.cell.id(), 1, &mut job.payload),
-            Some(chunk) => process.link.push_items(&self.shelf, job.target, job.cell.id(), chunk.left(), &mut job.payload),
+            None => process.link.push(&self.shelf, head, &mut job.payload),
+            Some(chunk) => process.link.push_items(&self.shelf, head, chunk.left(), &mut job.payload),
         };
         match pushed {
             Ok(number) => {
@@ -68,11 +74,16 @@ impl Core {
                 if job.cell.is_watched() {
                     process.watched_until = number.wrapping_add(1);
                 }
+                let look_at = rules.and_then(Rules::soonest).and_then(|time| Instant::now().checked_add(time));
+                process.look_at = [process.look_at, look_at].into_iter().flatten().min();
                 let before = process.load();
                 process.more += job.cell.more();
                 process.in_flight.push_back(InFlight { cell: job.cell, target: job.target });
                 self.note_change(slot, before);
                 self.note_unpublished(slot);
+                if let Some(at) = look_at {
+                    self.note_due(at);
+                }
                 true
             }
             Err(NoRoom::Full) => {

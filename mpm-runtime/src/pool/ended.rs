@@ -4,22 +4,37 @@
 //! user's, which may want a lock that the thread holds that just polls or submits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::again::Judged;
 use super::cell::{Cell, Facts, Raw, Tell};
 
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     told: SmallVec<[Tell; 1]>,
     tasks: Vec<Tell>,
-    /// Jobs that have ended since the last look.
+    /// Jobs that have ended since the last look, or a try at them.
     count: usize,
+    /// Jobs that are to be tried again, after that time.
+    pub(super) again: Vec<(Duration, Judged)>,
+    /// Jobs whose results somebody judges first.
+    pub(super) judged: Vec<Judged>,
 }
 
 impl Ended {
+    /// Ends a try at a job: the job, unless it is tried again.
     pub(super) fn end(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) {
         self.count += 1;
+        match cell.retrying() {
+            None => self.end_for_good(cell, outcome, facts),
+            Some(retrying) => self.end_try(Arc::clone(&cell), retrying, outcome, facts),
+        }
+    }
+
+    /// Ends a job that is not tried again.
+    pub(super) fn end_for_good(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) {
         match cell.finish(outcome, facts) {
             None => {}
             Some(tell) if tell.has_task() => self.tasks.push(tell),

@@ -11,11 +11,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Ending};
-use super::member::Fate;
+use super::member::{Fate, Process};
 use crate::error::{EndReason, JobError};
 
 /// The supervisor's part of an end that was asked for: one step, to be taken at every turn.
 pub(super) fn proceed(core: &mut Core, Ending { kill_at }: Ending, now: Instant, grace: Duration) {
+    if kill_at.is_some() {
+        core.all_processes_mut().for_each(Process::ask_because_the_pool_ends);
+    }
     if kill_at.is_some_and(|at| at <= now) {
         core.cancel_unstarted("the pool ended before it had started");
         core.kill_all("the pool was killed, or its grace was over, while the job ran; it may have run in part");

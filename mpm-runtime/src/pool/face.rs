@@ -97,8 +97,8 @@ impl Pool {
     /// The job's error; [`JobError::PoolFailed`] also when the pool does not accept it.
     pub fn run<F: Target>(&self, job: Job<'_, F>) -> Result<F::Output, JobError> {
         let target = self.target::<F>()?;
-        let cell = Held::new(F::NAME, self.rules(target, &job));
-        let outcome = match self.encode(&job) {
+        let cell = Held::new(F::NAME, self.rules(target, &job)?);
+        let outcome = match self.encode_and_keep(&job, target, &cell) {
             Ok(payload) => self.shared.run(&cell, target, payload)?,
             Err(reason) => {
                 self.refuse(&cell, reason);
@@ -185,14 +185,27 @@ impl Pool {
     }
 
     /// What holds for a job.
-    fn rules<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Option<Box<Rules>> {
-        Rules::of(job.options(), self.shared.registry.get(target), &self.shared.settings)
+    fn rules<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Result<Option<Box<Rules>>, Refusal> {
+        let rules = Rules::of(job.options(), self.shared.registry.get(target), &self.shared.settings);
+        match rules.as_ref().and_then(|rules| rules.refusal()) {
+            Some(reason) => Err(Refusal::Option(reason)),
+            None => Ok(rules),
+        }
+    }
+
+    /// As [`encode`](Self::encode); a job that may be tried again keeps its arguments.
+    fn encode_and_keep<F: Target>(&self, job: &Job<'_, F>, target: u32, cell: &Held) -> Result<Payload, String> {
+        let payload = self.encode(job)?;
+        if let Some(retrying) = cell.retrying() {
+            retrying.keep(target, payload.to_vec());
+        }
+        Ok(payload)
     }
 
     fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
         let target = self.target::<F>()?;
-        let cell = Held::new(F::NAME, self.rules(target, job));
-        match self.encode(job) {
+        let cell = Held::new(F::NAME, self.rules(target, job)?);
+        match self.encode_and_keep(job, target, &cell) {
             Ok(payload) => self.shared.submit(&cell, target, payload, block)?,
             Err(reason) => self.refuse(&cell, reason),
         }

@@ -136,6 +136,40 @@ impl<R> JobHandle<R> {
         self.shared.cancel(&self.cell)
     }
 
+    /// Ends the job, whether it has started or not: one that has not is [taken back](Self::cancel), and one that runs is asked to
+    /// end, as if it had met its [`timeout`](crate::Job::timeout), and then ended with its worker. Its outcome is
+    /// [`JobError::Cancelled`], unless it returns before that.
+    ///
+    /// Returns at once; false if the job has ended already.
+    ///
+    /// ```
+    /// # use mpm::{Pool, worker};
+    /// #[worker]
+    /// fn spin_for_ever() {
+    ///     loop {
+    ///         mpm::current().checkpoint();
+    ///     }
+    /// }
+    ///
+    /// # #[mpm::main]
+    /// # fn main() -> mpm::Result<()> {
+    /// let pool = Pool::builder().workers(1).build()?;
+    /// let job = pool.submit(spin_for_ever::job())?;
+    /// assert!(job.abort());
+    /// assert!(job.wait().unwrap_err().is_cancelled());
+    /// # Ok(()) }
+    /// ```
+    pub fn abort(&self) -> bool {
+        self.shared.abort(&self.cell)
+    }
+
+    /// How far the job has come, as it has told last by [`Current::progress`](crate::Current::progress): so many parts of so
+    /// many. `None` if it does not run, or has told nothing.
+    #[must_use]
+    pub fn progress(&self) -> Option<(u64, u64)> {
+        if self.is_lost() { None } else { self.shared.progress(&self.cell) }
+    }
+
     /// Whether this is a forked copy of the process that made the pool.
     pub(super) fn is_lost(&self) -> bool {
         self.shared.is_copy()
@@ -151,7 +185,7 @@ impl<R> JobHandle<R> {
             target: self.cell.target,
             worker: facts.worker.map(|(slot, _)| self.shared.worker_name(slot)),
             pid: facts.worker.map(|(_, pid)| pid),
-            attempt: 1,
+            attempt: self.cell.attempt(),
             queued: total.saturating_sub(facts.ran.unwrap_or_default()),
             ran: facts.ran,
         }

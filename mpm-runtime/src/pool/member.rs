@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, Raw};
 use super::ended::Ended;
+use super::overdue::{Cause, Overdue};
 use super::policy::average;
 use crate::codec::Panic;
 use crate::error::{DataError, EndReason, JobError, Panicked};
@@ -75,6 +76,8 @@ pub(super) enum Fate {
     Unready(String),
     /// It had to end with the pool. The text says what becomes of a job that it ran.
     Ended(&'static str),
+    /// Its job had to end. What its link says is right all the same.
+    Overdue(Cause),
 }
 
 /// The process of a member.
@@ -116,6 +119,10 @@ pub(super) struct Process {
     pub(super) attended_for: Option<Arc<Cell>>,
     /// The requests before this number have jobs of whose end somebody wants to know at once; not all of them.
     pub(super) watched_until: u32,
+    /// When its jobs' limits have to be looked at.
+    pub(super) look_at: Option<Instant>,
+    /// The job that it runs and that has to end.
+    pub(super) overdue: Option<Box<Overdue>>,
 }
 
 impl Process {
@@ -136,20 +143,34 @@ impl Process {
 
     /// Kills it and all that it started. Its end is seen and dealt with like any other.
     pub(super) fn kill(&mut self, fate: Fate) {
-        self.reason.get_or_insert(match &fate {
-            Fate::Damaged(_) => EndReason::Damaged,
-            Fate::Unready(_) => EndReason::Unready,
-            Fate::Ended(_) => EndReason::PoolEnded,
-        });
-        match self.fate {
-            // What was to be believed until now is so no more.
-            Some(Fate::Unready(_)) if matches!(fate, Fate::Damaged(_)) => self.fate = Some(fate),
-            Some(_) => {}
-            None => self.fate = Some(fate),
-        }
+        self.note_fate(fate);
         match &self.child {
             Some(child) => child.kill_group(),
             None => self.origin.give_up(self.incarnation),
+        }
+    }
+
+    fn note_fate(&mut self, fate: Fate) {
+        self.reason.get_or_insert(match &fate {
+            Fate::Damaged(_) => EndReason::Damaged,
+            Fate::Unready(_) => EndReason::Unready,
+            Fate::Ended(_) | Fate::Overdue(Cause::PoolEnds) => EndReason::PoolEnded,
+            Fate::Overdue(Cause::TimedOut(..)) => EndReason::TimedOut,
+            Fate::Overdue(Cause::Aborted) => EndReason::Cancelled,
+        });
+        match self.fate {
+            // What was to be believed until now is so no more.
+            Some(Fate::Unready(_) | Fate::Overdue(_)) if matches!(fate, Fate::Damaged(_)) => self.fate = Some(fate),
+            Some(_) => {}
+            None => self.fate = Some(fate),
+        }
+    }
+
+    /// Tells it, and all of its process group, to end: by SIGTERM.
+    pub(super) fn terminate(&mut self, fate: Fate) {
+        self.note_fate(fate);
+        if let Some(child) = &self.child {
+            child.terminate_group();
         }
     }
 
@@ -240,6 +261,7 @@ impl Process {
             Kind::Value => return Raw::Value(Received::Bytes(payload)),
             Kind::BadArguments => JobError::Decode(data(text(&payload))),
             Kind::BadResult => JobError::Encode(data(text(&payload))),
+            Kind::EndedEarly => self.outcome_of_early_end(cell),
             Kind::Panicked => {
                 let unread = |e| Panic::new(format!("(the worker's report of the panic cannot be read: {e})"));
                 let panic = postcard::from_bytes(&payload).unwrap_or_else(unread);
@@ -251,7 +273,7 @@ impl Process {
                     pid: self.pid(),
                     target: cell.target,
                     job,
-                    attempt: 1,
+                    attempt: cell.attempt(),
                 }))
             }
         })

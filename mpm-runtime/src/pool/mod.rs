@@ -3,8 +3,10 @@
 //! In come jobs, out come handles that give each job's one outcome. `core.rs` holds the state behind one lock;
 //! `supervisor.rs` is the one thread that starts, buries and ends members; `policy.rs` decides and does nothing.
 
+mod again;
 mod attend;
 mod builder;
+mod builder_time;
 mod cell;
 mod chunk;
 mod completed;
@@ -18,9 +20,12 @@ mod ending;
 mod face;
 mod handle;
 mod items;
+mod later;
 mod map;
 mod member;
+mod overdue;
 mod policy;
+mod policy_time;
 mod preload;
 mod queue;
 mod roster;

@@ -23,6 +23,11 @@ impl Core {
     pub(super) fn enqueue(&mut self, cell: Arc<Cell>, target: u32, payload: Payload) {
         cell.set_id(self.last_job + 1);
         self.last_job += 1 + cell.more() as u64;
+        if let Some(time) = cell.rules.as_ref().and_then(|rules| rules.expires)
+            && let Some(at) = cell.submitted.checked_add(time)
+        {
+            self.expire_at(at, &cell);
+        }
         self.queue.push_back(Waiting { cell, target, payload });
         self.waiting += 1;
     }
@@ -50,7 +55,11 @@ impl Core {
 
     /// Takes a job back if no worker has claimed it.
     pub(super) fn cancel(&mut self, cell: &Arc<Cell>) -> bool {
-        let error = cancelled(cell, "JobHandle::cancel took it back before it had started");
+        self.withdraw(cell, cancelled(cell, "JobHandle::cancel took it back before it had started"))
+    }
+
+    /// Takes a job back if no worker has claimed it, and ends it with this error.
+    pub(super) fn withdraw(&mut self, cell: &Arc<Cell>, error: JobError) -> bool {
         if cell.place() == Place::Queue {
             self.waiting -= 1;
             self.freed = true;
@@ -123,7 +132,8 @@ impl Core {
     fn empty_queue(&mut self, error: impl Fn(&Cell) -> JobError) {
         self.freed = true;
         self.waiting = 0;
-        for job in std::mem::take(&mut self.queue) {
+        let later = self.later.take_all();
+        for job in std::mem::take(&mut self.queue).into_iter().chain(later) {
             if job.cell.place() != Place::Dead {
                 let error = error(&job.cell);
                 self.give_up(job.cell, error);

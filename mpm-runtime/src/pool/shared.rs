@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::again::Judged;
 use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
 use super::settings::Settings;
@@ -22,6 +23,7 @@ use crate::sys::{Doorbell, Exit, Original, usable_cpus};
 pub(super) struct Changes {
     told: SmallVec<[Tell; 1]>,
     tasks: Vec<Tell>,
+    judged: Vec<Judged>,
     /// Somebody waits for room, and there is some.
     room: bool,
     ended: bool,
@@ -32,21 +34,30 @@ impl Core {
     /// Whether nobody has to be told of what has changed.
     fn is_quiet(&self) -> bool {
         let minds_the_queue = self.blocked > 0 || self.ending.is_some();
-        self.jobs_ended.is_empty() && !self.wake && !self.ended && !minds_the_queue
+        self.jobs_ended.is_empty() && self.to_judge.is_empty() && !self.wake && !self.ended && !minds_the_queue
     }
 }
 
 impl Changes {
     fn of(core: &mut Core) -> Self {
+        core.take_up_again();
         let (told, any_ended) = core.jobs_ended.take();
         let (freed, wake, ended) = (std::mem::take(&mut core.freed), std::mem::take(&mut core.wake), core.ended);
         // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
-        let wake_supervisor = wake || core.jobs_ended.has_tasks() || (core.ending.is_some() && !ended && (freed || any_ended));
-        Self { told, tasks: Vec::new(), room: freed && core.blocked > 0, ended, wake_supervisor }
+        let wake_supervisor = wake
+            || core.jobs_ended.has_tasks()
+            || !core.to_judge.is_empty()
+            || (core.ending.is_some() && !ended && (freed || any_ended));
+        Self { told, tasks: Vec::new(), judged: Vec::new(), room: freed && core.blocked > 0, ended, wake_supervisor }
     }
 
     pub(super) fn is_nothing(&self) -> bool {
-        self.told.is_empty() && self.tasks.is_empty() && !self.room && !self.ended && !self.wake_supervisor
+        self.told.is_empty()
+            && self.tasks.is_empty()
+            && self.judged.is_empty()
+            && !self.room
+            && !self.ended
+            && !self.wake_supervisor
     }
 }
 
@@ -119,8 +130,9 @@ impl Shared {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Core) -> T) -> (T, Changes) {
         let mut core = self.lock();
         let result = change(&mut core);
-        let tasks = core.jobs_ended.take_tasks();
-        (result, Changes { tasks, ..Changes::of(&mut core) })
+        core.take_up_again();
+        let (tasks, judged) = (core.jobs_ended.take_tasks(), std::mem::take(&mut core.to_judge));
+        (result, Changes { tasks, judged, ..Changes::of(&mut core) })
     }
 
     pub(super) fn unlock(&self, mut core: MutexGuard<'_, Core>) {
@@ -134,7 +146,7 @@ impl Shared {
 
     /// Tells everybody of what has changed. Runs code of the user's: the wakers of tasks.
     pub(super) fn tell(&self, changes: Changes) {
-        let Changes { told, tasks, room, ended, wake_supervisor } = changes;
+        let Changes { told, tasks, judged, room, ended, wake_supervisor } = changes;
         if wake_supervisor {
             self.doorbell.ring();
         }
@@ -145,6 +157,7 @@ impl Shared {
             self.ended.notify_all();
         }
         told.into_iter().chain(tasks).for_each(Tell::tell);
+        self.judge(judged);
     }
 
     /// Whether this is a copy, made by `fork`, of the process that made the pool.
@@ -237,6 +250,28 @@ impl Shared {
             let cancelled = core.cancel(cell);
             core.dispatch();
             cancelled
+        })
+    }
+
+    /// How far a running job has come, as it says.
+    pub(super) fn progress(&self, cell: &Arc<Cell>) -> Option<(u64, u64)> {
+        self.with_core(|core| {
+            let (slot, position) = core.whereabouts(cell)?;
+            let process = core.members.get(slot)?.process.as_ref()?;
+            let progress = process.link.progress(process.link.oldest().wrapping_add(position))?;
+            Some((progress.done, progress.total))
+        })
+    }
+
+    /// Ends a job whether it has started or not; false if it has ended.
+    pub(super) fn abort(&self, cell: &Arc<Cell>) -> bool {
+        if self.is_copy() {
+            return false;
+        }
+        self.with_core(|core| {
+            let ends = core.cancel(cell) || core.abort(cell, Instant::now(), self.settings.grace);
+            core.dispatch();
+            ends
         })
     }
 

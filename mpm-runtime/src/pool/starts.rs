@@ -118,6 +118,7 @@ impl Supervisor {
         let worker: Arc<str> = self.shared.worker_name(member.slot).into();
         let offer = Offer {
             worker: &worker,
+            index: member.slot,
             plan: &self.shared.plan,
             method: self.method,
             max_jobs: settings.max_jobs,
@@ -157,6 +158,8 @@ impl Supervisor {
             is_listed: false,
             attended_for: None,
             watched_until: 0,
+            look_at: None,
+            overdue: None,
         };
         if member.process.is_none() {
             member.process = Some(process);

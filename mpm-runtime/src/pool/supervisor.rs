@@ -126,6 +126,9 @@ impl Supervisor {
         }
         let now = Instant::now();
         enforce_deadlines(core, now, self.shared.settings.start_timeout, &self.shared.plan);
+        core.end_overdue_jobs(now, self.shared.settings.grace);
+        core.expire(now);
+        core.take_up_later(now);
         if let Some(ending) = core.ending {
             ending::proceed(core, ending, now, self.shared.settings.grace);
         }
@@ -133,8 +136,9 @@ impl Supervisor {
         core.dispatch();
         self.fill_slots(core, now);
         core.wake = false;
-        let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0;
-        (ended, next_deadline(core))
+        let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0 && core.judging == 0;
+        core.wakes_at = next_deadline(core);
+        (ended, core.wakes_at)
     }
 
     /// Reads what a starting worker says.
@@ -210,7 +214,8 @@ impl Supervisor {
         let unstarted = process.dies(exit, &stderr, &mut ended);
         let killed_jobs = ended.count() > before;
         let useful = killed_jobs || process.jobs_done > 0;
-        let expected = matches!(process.fate, Some(Fate::Ended(_))) || matches!(process.state, State::Stopping { .. });
+        let expected =
+            matches!(process.fate, Some(Fate::Ended(_) | Fate::Overdue(_))) || matches!(process.state, State::Stopping { .. });
         let refused = process.refused.is_some() || exit.code() == Some(WorkerExit::TokenSpent.code());
         let kind = match process.state {
             State::Ready { since } => FailedStart::WasReady { early: since.elapsed() < EARLY },
@@ -225,6 +230,7 @@ impl Supervisor {
             self.poller.forget(child);
         }
         (core.jobs_ended, core.mean) = (ended, mean);
+        core.take_up_again();
         core.requeue(unstarted);
         let slot = self.vacate(core, incarnation);
         if let Some(slot) = slot.filter(|_| !useful && !expected) {

@@ -10,6 +10,7 @@ use super::chunk::Outcomes;
 use super::core::Core;
 use super::face::Pool;
 use super::policy::is_short;
+use super::rules::Rules;
 use super::shared::Shared;
 use crate::error::{JobError, Refusal};
 use crate::link::sync::Ordering;
@@ -62,9 +63,11 @@ impl Pool {
         });
     }
 
-    /// Whether workers are replaced after a number of jobs.
-    pub(super) fn is_recycling(&self) -> bool {
-        self.shared.settings.max_jobs > 0
+    /// Whether jobs of `F` travel alone: where workers are replaced after a number of jobs, or rules hold for each.
+    pub(super) fn go_alone<F: Target>(&self) -> bool {
+        let rules =
+            || self.target::<F>().ok().and_then(|target| Rules::of(None, self.shared.registry.get(target), &self.shared.settings));
+        self.shared.settings.max_jobs > 0 || rules().is_some()
     }
 }
 

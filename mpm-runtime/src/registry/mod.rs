@@ -5,8 +5,10 @@
 
 mod job;
 mod lookup;
+mod note;
 mod options;
 mod registration;
+mod retry;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,9 @@ mod unknown;
 
 pub use job::Job;
 pub use lookup::Registry;
-pub(crate) use options::JobOptions;
+pub(crate) use note::{Ask, Note};
+pub(crate) use options::{JobOptions, Judge};
 pub use registration::Registration;
+pub use retry::Retry;
 pub use target::{Index, Target};
 pub use unknown::{DuplicateTarget, UnknownTarget};

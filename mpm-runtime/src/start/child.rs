@@ -49,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) link: WorkerEnd,
     pub(crate) registry: &'static Registry,
     pub(crate) worker: String,
+    /// Its number in the pool.
+    pub(crate) index: u32,
     /// After so many jobs it ends; 0 for never.
     pub(crate) max_jobs: u64,
 }
@@ -149,13 +151,13 @@ fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
             fill_standard_streams();
         }
         match (hello.duty, link) {
-            (Duty::Serve { max_jobs }, Some([requests, responses, doorbell])) => {
+            (Duty::Serve { max_jobs, index }, Some([requests, responses, doorbell])) => {
                 if !is_prepared {
                     (installed().map_err(|e| e.to_string())?.duties.prepare)();
                 }
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
                 let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
-                Ok(Task::Serve(Box::new(Setup { link, registry, worker: hello.name.clone(), max_jobs })))
+                Ok(Task::Serve(Box::new(Setup { link, registry, worker: hello.name.clone(), index, max_jobs })))
             }
             (Duty::Single { target, arguments, .. }, _) => {
                 let arguments = arguments.open(&mut beside).map_err(|e| format!("take over the arguments: {e}"))?;

@@ -57,7 +57,7 @@ pub(crate) enum Duty {
     /// It forks others.
     Template,
     /// It takes jobs from a link, so many before it ends by itself; 0 for no end.
-    Serve { max_jobs: u64 },
+    Serve { max_jobs: u64, index: u32 },
     /// It runs this one job, with these of its three standard streams replaced.
     Single { target: u32, arguments: Parcel, streams: [bool; 3] },
 }

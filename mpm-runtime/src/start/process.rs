@@ -89,6 +89,17 @@ impl ChildProcess {
         }
     }
 
+    /// Sends SIGTERM to everything in its process group.
+    pub(crate) fn terminate_group(&self) {
+        let runs = match self {
+            Self::Own(child) => child.runs(),
+            Self::Forked(forked) => matches!(forked.state, Reaping::Alive),
+        };
+        if runs {
+            self.pidfd().terminate_group();
+        }
+    }
+
     /// Looks whether it has ended. A template is asked the first time that it has; `then` gets the answer, which belongs into
     /// [`reaped`](Self::reaped), on another thread.
     pub(crate) fn reap(&mut self, then: impl FnOnce(Option<Exit>) + Send + 'static) -> Ending {

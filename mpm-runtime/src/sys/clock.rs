@@ -1,6 +1,7 @@
 //! The monotonic clock as a number that two processes can compare.
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which counts from one origin for all processes of a machine (clock_gettime(2)).
 pub(crate) fn monotonic_nanos() -> u64 {
@@ -10,6 +11,13 @@ pub(crate) fn monotonic_nanos() -> u64 {
 /// The same clock as it was at the last tick of the kernel, some milliseconds ago: for a fraction of the cost.
 pub(crate) fn last_tick_nanos() -> u64 {
     nanos(ClockId::CLOCK_MONOTONIC_COARSE)
+}
+
+/// Nanoseconds of CPU time that all threads of a process have used together, this one where none is named; `None` if it is gone
+/// (clock_getcpuclockid(3)).
+pub(crate) fn cpu_nanos(pid: Option<u32>) -> Option<u64> {
+    let pid = pid.map_or(Ok(0), i32::try_from).ok()?;
+    clock_getcpuclockid(Pid::from_raw(pid)).ok().map(nanos)
 }
 
 fn nanos(clock: ClockId) -> u64 {

@@ -27,7 +27,7 @@ mod socket;
 mod spawn;
 mod threads;
 
-pub(crate) use clock::{last_tick_nanos, monotonic_nanos};
+pub(crate) use clock::{cpu_nanos, last_tick_nanos, monotonic_nanos};
 pub(crate) use copy::{
     adopt_stderr, adopt_streams, fill_standard_streams, flush_output, fork, lead_session, leave_the_original, reset_signals,
     unblock_signals,

@@ -65,6 +65,14 @@ impl Pidfd {
         }
     }
 
+    /// Sends SIGTERM to all of the group that the process leads, or to the process alone where the kernel knows no way to do that.
+    pub(crate) fn terminate_group(&self) {
+        if self.send(libc::SIGTERM, PROCESS_GROUP).is_err() {
+            // It is gone, or has left its group, or the kernel is older.
+            let _ = self.send(libc::SIGTERM, 0);
+        }
+    }
+
     fn send(&self, number: i32, flags: libc::c_uint) -> io::Result<()> {
         let fd = self.0.as_fd().as_raw_fd();
         // SAFETY: the call takes numbers and a null pointer, which stands for an ordinary signal (pidfd_send_signal(2)).

@@ -75,6 +75,11 @@ impl Child {
         }
     }
 
+    /// Whether it has not been reaped.
+    pub(crate) fn runs(&self) -> bool {
+        self.reaped.is_none()
+    }
+
     /// Whether the child, running or ended, is still there to be reaped: with SIGCHLD ignored, or a `waitpid(-1)`
     /// elsewhere in the program, it may be gone.
     fn is_ours(&self) -> bool {

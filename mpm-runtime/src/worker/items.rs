@@ -3,11 +3,12 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::current::{self, EndedEarly};
 use super::panic::{forget_panics, last_panic};
 use super::serve::discard;
 use crate::codec::{Call, panic_message};
 use crate::error::Phase;
-use crate::link::{Corrupt, Items, Kind, Request, WorkerEnd};
+use crate::link::{Corrupt, Desk, Items, Kind, Request, WorkerEnd};
 use crate::registry::{Registration, Registry};
 use crate::sys::fault_point;
 
@@ -16,6 +17,7 @@ pub(super) fn run_items(
     link: &mut WorkerEnd,
     registry: &Registry,
     request: &Request,
+    desk: &Desk,
     scratch: &mut Vec<u8>,
 ) -> Result<u64, Corrupt> {
     let registration = registry.get(request.target).ok_or_else(|| Corrupt(format!("there is no target {}", request.target)))?;
@@ -23,11 +25,13 @@ pub(super) fn run_items(
     let notes = items.notes();
     let mut count = 0;
     while let Some(arguments) = items.claim()? {
+        current::begin(request, u32::try_from(count).unwrap_or(u32::MAX), desk);
         run(&mut items, registration, arguments, scratch).map_err(|e| Corrupt(format!("an answer cannot be sent: {e}")))?;
         notes.phase(Phase::Claimed as u32);
         fault_point("item-answered");
         count += 1;
     }
+    current::end();
     link.close_request(request);
     Ok(count)
 }
@@ -62,6 +66,7 @@ fn run(items: &mut Items<'_>, registration: &Registration, arguments: &[u8], scr
         (None, Ok(Ok(()))) => items.send(Kind::BadResult, b""),
         (None, Ok(Err(error))) if error.is_argument() => items.send(Kind::BadArguments, error.to_string().as_bytes()),
         (None, Ok(Err(error))) => items.send(Kind::BadResult, error.to_string().as_bytes()),
+        (None, Err(payload)) if payload.is::<EndedEarly>() => items.send(Kind::EndedEarly, b""),
         (None, Err(payload)) => {
             let panic = last_panic(panic_message(&*payload));
             discard(payload);

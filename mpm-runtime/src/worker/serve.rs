@@ -4,26 +4,29 @@ use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::current::{self, EndedEarly};
 use super::items::run_items;
 use super::panic::{forget_panics, last_panic};
 use crate::codec::{Call, CodecError, panic_message};
 use crate::error::{Phase, WorkerExit};
-use crate::link::{Answer, Corrupt, Kind, Request, WorkerEnd};
+use crate::link::{Answer, Corrupt, Desk, Kind, Request, WorkerEnd};
 use crate::registry::{Registration, Registry};
 use crate::start::Setup;
 use crate::sys::{fault_point, say};
 
 /// Runs jobs until the parent says stop.
 pub(crate) fn serve(setup: Setup) -> WorkerExit {
-    let Setup { link, registry, worker, max_jobs } = setup;
+    let Setup { link, registry, worker, index, max_jobs } = setup;
     // It ends with the process. Closing what a job has closed already would abort: std checks that in debug builds.
     let mut link = ManuallyDrop::new(link);
+    let desk = link.desk();
+    current::open(worker.clone(), index, desk.clone());
     let mut scratch = Vec::new();
     let mut jobs = 0;
     loop {
         let done = match link.claim() {
-            Ok(Some(request)) if request.items > 0 => run_items(&mut link, registry, &request, &mut scratch),
-            Ok(Some(request)) => run(&mut link, registry, &request, &mut scratch).map(|()| 1),
+            Ok(Some(request)) if request.items > 0 => run_items(&mut link, registry, &request, &desk, &mut scratch),
+            Ok(Some(request)) => run(&mut link, registry, &request, &desk, &mut scratch).map(|()| 1),
             Ok(None) => return WorkerExit::Finished,
             Err(corrupt) => Err(corrupt),
         };
@@ -41,7 +44,8 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
 }
 
 /// Runs one claimed request and answers it exactly once.
-fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &mut Vec<u8>) -> Result<(), Corrupt> {
+fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, desk: &Desk, scratch: &mut Vec<u8>) -> Result<(), Corrupt> {
+    current::begin(request, 0, desk);
     let registration = registry.get(request.target).ok_or_else(|| Corrupt(format!("there is no target {}", request.target)))?;
     let (arguments, answer) = link.open_request(request).map_err(|e| Corrupt(format!("the arguments cannot be read: {e}")))?;
     let notes = answer.notes();
@@ -61,10 +65,12 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, scratch: &m
             Ok(Ok(failed)) => job.send(Kind::BadResult, failed.unwrap_or_default().as_bytes()),
             Ok(Err(error)) if error.is_argument() => job.send(Kind::BadArguments, error.to_string().as_bytes()),
             Ok(Err(error)) => job.send(Kind::BadResult, error.to_string().as_bytes()),
+            Err(payload) if payload.is::<EndedEarly>() => job.send(Kind::EndedEarly, b""),
             Err(payload) => job.panicked(payload),
         };
         sent.map_err(|e| Corrupt(format!("an answer cannot be sent: {e}")))?;
     }
+    current::end();
     notes.phase(Phase::Claimed as u32);
     fault_point("answered");
     link.close_request(request);

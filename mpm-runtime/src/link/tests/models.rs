@@ -131,7 +131,7 @@ impl Memory for Arc<Heap> {
 }
 
 fn request(seq: u32, job: u64) -> Request {
-    Request { seq, target: 7, job, attempt: 1, segment: 0, at: job as u32 * 10, items: 0, len: job * 100 }
+    Request { seq, target: 7, job, attempt: 1, segment: 0, at: job as u32 * 10, items: 0, note: 0, len: job * 100 }
 }
 
 fn publish(heap: &Arc<Heap>, seq: u32, job: u64) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::link::memory::LinkFds;
 use crate::link::responses::Frame;
-use crate::link::{Bytes, NoRoom, ParentEnd, Payload, Shelf, TakenBack, WorkerEnd};
+use crate::link::{Bytes, Head, NoRoom, ParentEnd, Payload, Shelf, TakenBack, WorkerEnd};
 use crate::sys::{Doorbell, Socket};
 
 pub(super) struct Parent {
@@ -20,19 +20,19 @@ impl Parent {
     }
 
     /// Writes one request and publishes it.
-    pub(super) fn push(&mut self, target: u32, job: u64, attempt: u32, bytes: &[u8]) -> Result<u32, NoRoom> {
+    pub(super) fn push(&mut self, target: u32, job: u64, attempt: u16, bytes: &[u8]) -> Result<u32, NoRoom> {
         let number = self.write(target, job, attempt, bytes)?;
         self.publish().unwrap();
         Ok(number)
     }
 
-    pub(super) fn write(&mut self, target: u32, job: u64, attempt: u32, bytes: &[u8]) -> Result<u32, NoRoom> {
-        self.end.push(&self.shelf, target, job, attempt, &mut Bytes::from(bytes.to_vec()).into())
+    pub(super) fn write(&mut self, target: u32, job: u64, attempt: u16, bytes: &[u8]) -> Result<u32, NoRoom> {
+        self.end.push(&self.shelf, Head { target, job, attempt, note: 0 }, &mut Bytes::from(bytes.to_vec()).into())
     }
 
     /// As a pool does it, which fills a segment first.
     pub(super) fn push_packed(&mut self, job: u64, payload: &mut Payload) -> Result<u32, NoRoom> {
-        let number = self.end.push(&self.shelf, 0, job, 1, payload)?;
+        let number = self.end.push(&self.shelf, Head { job, attempt: 1, ..Head::default() }, payload)?;
         self.publish().unwrap();
         Ok(number)
     }
