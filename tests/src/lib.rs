@@ -22,7 +22,7 @@ pub use block_on::block_on;
 pub use busy::{Busy, busy};
 pub use calls::{at_exit, exit_on_signal, lead_session, open_at, readable};
 pub use doomed::{Doomed, doomed, report};
-pub use gate::{Gate, wait_at};
+pub use gate::{Gate, arrive_at, wait_at};
 pub use leaks::Leaks;
 pub use process::{children_of, kill, process_gone, templates_of, try_kill};
 pub use sandbox::{deny, deny_with, keep_to_one_cpu, pretend_control_group};

@@ -9,7 +9,7 @@ use std::fs;
 use std::process;
 use std::time::Duration;
 
-use jobs::{double, pass, pid, pool_of};
+use jobs::{double, pass, pid, pool_of, worker_counts};
 use mpm::{Builder, DidRun, JobError, Pool, StartMethod, TimeLimit, TimedOut, worker};
 use mpm_tests::{Gate, alone, block_signal, children_of, process_gone, wait_until, watchdog};
 use tempfile::TempDir;
@@ -204,12 +204,14 @@ fn blocked_in_foreign_code() {
 #[mpm::test]
 fn mixed() {
     let _watchdog = watchdog();
-    let pool = hasty(3).build().unwrap();
-    let jobs: Vec<_> = (0..6).map(|n| pool.submit(either::job(n % 2 == 1).timeout(ms(60))).unwrap()).collect();
-    for (n, job) in jobs.into_iter().enumerate() {
-        match job.wait() {
-            Ok(value) => assert_eq!((n % 2, value), (0, 7)),
-            Err(error) => assert!(n % 2 == 1 && error.is_timed_out(), "{n}: {error}"),
+    for workers in worker_counts() {
+        let pool = hasty(workers).build().unwrap();
+        let jobs: Vec<_> = (0..6).map(|n| pool.submit(either::job(n % 2 == 1).timeout(ms(60))).unwrap()).collect();
+        for (n, job) in jobs.into_iter().enumerate() {
+            match job.wait() {
+                Ok(value) => assert_eq!((n % 2, value), (0, 7)),
+                Err(error) => assert!(n % 2 == 1 && error.is_timed_out(), "{n}: {error}"),
+            }
         }
     }
 }
@@ -275,7 +277,10 @@ fn bad_limits() {
     assert!(error.to_string().contains("Builder::timeout(0)"), "{error}");
     // Without end, and longer than any clock counts, are no limits.
     assert_eq!(pool.run(double::job(1).timeout(Duration::MAX).expires(Duration::MAX)).unwrap(), 2);
-    assert_eq!(pool.run(double::job(1).timeout(Duration::from_secs(u64::MAX / 2)).expires(Duration::from_secs(u64::MAX / 2))).unwrap(), 2);
+    assert_eq!(
+        pool.run(double::job(1).timeout(Duration::from_secs(u64::MAX / 2)).expires(Duration::from_secs(u64::MAX / 2))).unwrap(),
+        2
+    );
 }
 
 #[mpm::test]
