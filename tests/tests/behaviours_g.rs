@@ -66,9 +66,10 @@ fn until_asked(by_value: bool) -> (u32, u32) {
 /// A child that outlives its worker's job, and where its number stands.
 #[worker]
 fn with_a_child(file: &str) {
-    let child = process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut child = process::Command::new("sleep").arg("1000").spawn().unwrap();
     fs::write(file, child.id().to_string()).unwrap();
     spin();
+    child.wait().unwrap();
 }
 
 /// Tells of its progress `steps` times, each after most of its limit, and then returns.

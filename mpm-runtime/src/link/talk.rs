@@ -67,40 +67,43 @@ pub(super) fn notice(memory: &impl Memory, number: u32) -> u32 {
     if of == number { kind } else { 0 }
 }
 
-/// Worker: request `number` begins.
-pub(super) fn begin(memory: &impl Memory, number: u32, marks: Marks) {
-    let words = &memory.worker_page().marks.0;
-    words.started.store(marks.started, Ordering::Relaxed);
-    words.cpu.store(marks.cpu, Ordering::Relaxed);
-    // Release pairs with the Acquire in `marks`.
-    words.number.store(named(number), Ordering::Release);
+impl MarkWords {
+    /// Worker: request `number` begins.
+    pub(super) fn begin(&self, number: u32, marks: Marks) {
+        self.started.store(marks.started, Ordering::Relaxed);
+        self.cpu.store(marks.cpu, Ordering::Relaxed);
+        // Release pairs with the Acquire in `of`.
+        self.number.store(named(number), Ordering::Release);
+    }
+
+    /// When request `number` began, if it is the last one that did.
+    pub(super) fn of(&self, number: u32) -> Option<Marks> {
+        // Acquire pairs with the Release in `begin`.
+        let is_it = self.number.load(Ordering::Acquire) == named(number);
+        is_it.then(|| Marks { started: self.started.load(Ordering::Relaxed), cpu: self.cpu.load(Ordering::Relaxed) })
+    }
 }
 
-/// Worker: request `number` has come so far.
-pub(super) fn tell(memory: &impl Memory, number: u32, progress: Progress) {
-    let words = &memory.worker_page().progress.0;
-    words.at.store(progress.at, Ordering::Relaxed);
-    words.done.store(progress.done, Ordering::Relaxed);
-    words.total.store(progress.total, Ordering::Relaxed);
-    // Release pairs with the Acquire in `progress`.
-    words.number.store(named(number), Ordering::Release);
-}
+impl ProgressWords {
+    /// Worker: request `number` has come so far.
+    pub(super) fn tell(&self, number: u32, progress: Progress) {
+        self.at.store(progress.at, Ordering::Relaxed);
+        self.done.store(progress.done, Ordering::Relaxed);
+        self.total.store(progress.total, Ordering::Relaxed);
+        // Release pairs with the Acquire in `of`.
+        self.number.store(named(number), Ordering::Release);
+    }
 
-/// When request `number` began, if it runs.
-pub(super) fn marks(memory: &impl Memory, number: u32) -> Option<Marks> {
-    let words = &memory.worker_page().marks.0;
-    (words.number.load(Ordering::Acquire) == named(number))
-        .then(|| Marks { started: words.started.load(Ordering::Relaxed), cpu: words.cpu.load(Ordering::Relaxed) })
-}
-
-/// How far request `number` has come, if it has said so.
-pub(super) fn progress(memory: &impl Memory, number: u32) -> Option<Progress> {
-    let words = &memory.worker_page().progress.0;
-    (words.number.load(Ordering::Acquire) == named(number)).then(|| Progress {
-        at: words.at.load(Ordering::Relaxed),
-        done: words.done.load(Ordering::Relaxed),
-        total: words.total.load(Ordering::Relaxed),
-    })
+    /// How far request `number` has come, if it is the last one that has said so.
+    pub(super) fn of(&self, number: u32) -> Option<Progress> {
+        // Acquire pairs with the Release in `tell`.
+        let is_it = self.number.load(Ordering::Acquire) == named(number);
+        is_it.then(|| Progress {
+            at: self.at.load(Ordering::Relaxed),
+            done: self.done.load(Ordering::Relaxed),
+            total: self.total.load(Ordering::Relaxed),
+        })
+    }
 }
 
 impl ParentEnd {
@@ -111,11 +114,11 @@ impl ParentEnd {
 
     /// When request `number` began, if it has begun and has a note.
     pub(crate) fn marks(&self, number: u32) -> Option<Marks> {
-        marks(&*self.memory, number)
+        self.memory.worker_page().marks.0.of(number)
     }
 
     /// What request `number` has told of itself last.
     pub(crate) fn progress(&self, number: u32) -> Option<Progress> {
-        progress(&*self.memory, number)
+        self.memory.worker_page().progress.0.of(number)
     }
 }

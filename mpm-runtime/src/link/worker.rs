@@ -211,18 +211,19 @@ impl Desk {
     /// Request `number` begins, with such a reading of the worker's CPU clock.
     pub(crate) fn begin(&self, number: u32, cpu: u64) {
         let started = self.0.worker_page().started.0.load(Ordering::Relaxed);
-        talk::begin(&*self.0, number, Marks { started, cpu });
+        self.0.worker_page().marks.0.begin(number, Marks { started, cpu });
     }
 
     /// Since when the limit of request `number` is counted, which has a note: since its start, or its last word.
     pub(crate) fn since(&self, number: u32) -> Option<u64> {
-        let told = talk::progress(&*self.0, number).map(|progress| progress.at);
-        told.or_else(|| talk::marks(&*self.0, number).map(|marks| marks.started))
+        let page = self.0.worker_page();
+        let told = page.progress.0.of(number).map(|progress| progress.at);
+        told.or_else(|| page.marks.0.of(number).map(|marks| marks.started))
     }
 
     /// Request `number` has come so far.
     pub(crate) fn tell(&self, number: u32, done: u64, total: u64) {
-        talk::tell(&*self.0, number, Progress { at: monotonic_nanos(), done, total });
+        self.0.worker_page().progress.0.tell(number, Progress { at: monotonic_nanos(), done, total });
     }
 }
 

@@ -9,7 +9,11 @@ const SYS: &str = "mpm-runtime/src/sys/";
 const ATOMICS_DOOR: &str = "mpm-runtime/src/link/sync.rs";
 
 /// The models that run under loom, and so name it.
-const MODELS: &[&str] = &["mpm-runtime/src/link/tests/item_models.rs", "mpm-runtime/src/link/tests/models.rs"];
+const MODELS: &[&str] = &[
+    "mpm-runtime/src/link/tests/item_models.rs",
+    "mpm-runtime/src/link/tests/models.rs",
+    "mpm-runtime/src/link/tests/talk_models.rs",
+];
 
 /// The homes of `unsafe` outside `sys/`: raw copies of the ring, the functions whose callers promise that threads do not matter to
 /// a fork, and tests that scribble, signal or count allocations.

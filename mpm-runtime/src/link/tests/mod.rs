@@ -12,3 +12,5 @@ mod order;
 mod parent;
 #[cfg(not(loom))]
 mod segments;
+#[cfg(loom)]
+mod talk_models;
