@@ -58,6 +58,11 @@ impl Core {
         self.withdraw(cell, cancelled(cell, "JobHandle::cancel took it back before it had started"))
     }
 
+    /// As [`cancel`](Self::cancel), where the job is to end in any case.
+    pub(super) fn withdraw_for_abort(&mut self, cell: &Arc<Cell>) -> bool {
+        self.withdraw(cell, cancelled(cell, "JobHandle::abort took it back before it had started"))
+    }
+
     /// Takes a job back if no worker has claimed it, and ends it with this error.
     pub(super) fn withdraw(&mut self, cell: &Arc<Cell>, error: JobError) -> bool {
         if cell.place() == Place::Queue {

@@ -269,7 +269,7 @@ impl Shared {
             return false;
         }
         self.with_core(|core| {
-            let ends = core.cancel(cell) || core.abort(cell, Instant::now(), self.settings.grace);
+            let ends = core.withdraw_for_abort(cell) || core.abort(cell, Instant::now(), self.settings.grace);
             core.dispatch();
             ends
         })
