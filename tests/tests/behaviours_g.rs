@@ -1,4 +1,6 @@
 //! Behaviours, group G: limits of time.
+//!
+//! Longer than 300 lines, because a group of behaviours is read as a whole.
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
@@ -76,7 +78,7 @@ fn with_a_child(file: &str) {
 #[worker]
 fn in_steps(steps: u64, pause: Duration) -> u64 {
     for step in 1..=steps {
-        std::thread::sleep(pause); // its own work
+        std::thread::sleep(pause); // the job's own work
         mpm::current().progress(step, steps);
     }
     steps

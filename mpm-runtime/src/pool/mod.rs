@@ -10,6 +10,7 @@ mod builder_time;
 mod cell;
 mod chunk;
 mod completed;
+mod control;
 mod core;
 mod current;
 mod deadlines;
