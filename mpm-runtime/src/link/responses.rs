@@ -19,11 +19,14 @@ pub(crate) enum Kind {
     BadArguments = 3,
     /// The result could not be encoded; the payload is text.
     BadResult = 4,
+    /// The job's object could not be built; the payload says why.
+    NotBuilt = 5,
 }
 
 impl Kind {
     pub(super) fn from_u32(number: u32) -> Option<Self> {
-        [Self::Value, Self::Panicked, Self::BadArguments, Self::BadResult].into_iter().find(|kind| *kind as u32 == number)
+        let all = [Self::Value, Self::Panicked, Self::BadArguments, Self::BadResult, Self::NotBuilt];
+        all.into_iter().find(|kind| *kind as u32 == number)
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::cell::{Cell, Facts, Raw};
 use super::ended::Ended;
 use super::policy::average;
-use crate::codec::Panic;
+use crate::codec::{Panic, Unbuilt};
 use crate::error::{DataError, JobError, Panicked};
 use crate::link::{Kind, ParentEnd, Payload, Received};
 use crate::start::{Capture, ChildProcess, Origin};
@@ -232,6 +232,11 @@ impl Process {
             Kind::Value => return Raw::Value(Received::Bytes(payload)),
             Kind::BadArguments => JobError::Decode(data(text(&payload))),
             Kind::BadResult => JobError::Encode(data(text(&payload))),
+            Kind::NotBuilt => {
+                let unread = |e| Unbuilt::unread(format!("(the worker's report cannot be read: {e})"));
+                let unbuilt = postcard::from_bytes(&payload).unwrap_or_else(unread);
+                JobError::NotBuilt(Box::new(unbuilt.into_report(&self.worker, self.pid(), cell.target, job)))
+            }
             Kind::Panicked => {
                 let unread = |e| Panic::new(format!("(the worker's report of the panic cannot be read: {e})"));
                 let panic = postcard::from_bytes(&payload).unwrap_or_else(unread);

@@ -13,6 +13,8 @@ pub(super) struct Settings {
     pub(super) method: StartMethod,
     /// After so many jobs a process is replaced; 0 for never.
     pub(super) max_jobs: u64,
+    /// So many objects a process keeps.
+    pub(super) objects: usize,
     pub(super) grace: Duration,
     pub(super) start_timeout: Duration,
 }
@@ -20,9 +22,13 @@ pub(super) struct Settings {
 /// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How many objects a worker keeps, unless chosen otherwise.
+const OBJECTS: usize = 16;
+
 impl Default for Settings {
     fn default() -> Self {
         let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
-        Self { name, workers: 1, queue: 1024, method: StartMethod::default(), max_jobs: 0, grace, start_timeout: START_TIMEOUT }
+        let (method, start_timeout) = (StartMethod::default(), START_TIMEOUT);
+        Self { name, workers: 1, queue: 1024, method, max_jobs: 0, objects: OBJECTS, grace, start_timeout }
     }
 }

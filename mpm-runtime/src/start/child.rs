@@ -41,6 +41,8 @@ pub(crate) struct Duties {
     pub(crate) run_one: RunOne,
     /// Runs a closure: its panic, if it does.
     pub(crate) guard: fn(&mut dyn FnMut()) -> Result<(), Panic>,
+    /// What a process does last that has run its one job.
+    pub(crate) tidy: fn(),
 }
 
 /// What the worker loop gets.
@@ -51,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) worker: String,
     /// After so many jobs it ends; 0 for never.
     pub(crate) max_jobs: u64,
+    /// So many objects it keeps.
+    pub(crate) objects: usize,
 }
 
 /// Who has started this process.
@@ -104,7 +108,11 @@ pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     drop(socket);
     match begun {
         Ok((duties, Task::Serve(setup))) => finish((duties.serve)(*setup).code()),
-        Ok((duties, Task::Single(single))) => finish(single.run(duties.run_one)),
+        Ok((duties, Task::Single(single))) => {
+            let code = single.run(duties.run_one);
+            (duties.tidy)();
+            finish(code)
+        }
         Err(refusal) => refusal.end(),
     }
 }
@@ -149,13 +157,13 @@ fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
             fill_standard_streams();
         }
         match (hello.duty, link) {
-            (Duty::Serve { max_jobs }, Some([requests, responses, doorbell])) => {
+            (Duty::Serve { max_jobs, objects }, Some([requests, responses, doorbell])) => {
                 if !is_prepared {
                     (installed().map_err(|e| e.to_string())?.duties.prepare)();
                 }
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
                 let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
-                Ok(Task::Serve(Box::new(Setup { link, registry, worker: hello.name.clone(), max_jobs })))
+                Ok(Task::Serve(Box::new(Setup { link, registry, worker: hello.name.clone(), max_jobs, objects })))
             }
             (Duty::Single { target, arguments, .. }, _) => {
                 let arguments = arguments.open(&mut beside).map_err(|e| format!("take over the arguments: {e}"))?;
