@@ -22,14 +22,19 @@ pub(crate) struct Block {
 /// What stands in it.
 pub(crate) enum Member {
     /// With what `#[worker]` is told about it, which is not among its attributes any more.
-    Function { function: Function, told: Vec<Attribute> },
+    Function {
+        function: Function,
+        told: Vec<Attribute>,
+    },
     Other(ImplItem),
 }
 
 impl Block {
     pub(crate) fn parse(item: &TokenStream) -> syn::Result<Self> {
         let mut tokens: Vec<TokenTree> = item.clone().into_iter().collect();
-        let Some(TokenTree::Group(body)) = tokens.pop() else { return Err(syn::Error::new_spanned(item, "this `impl` has no body")) };
+        let Some(TokenTree::Group(body)) = tokens.pop() else {
+            return Err(syn::Error::new_spanned(item, "this `impl` has no body"));
+        };
         let head_tokens: TokenStream = tokens.into_iter().collect();
         let mut empty = Group::new(body.delimiter(), TokenStream::new());
         empty.set_span(body.span());

@@ -137,7 +137,11 @@ fn on_panic(entry: &Entry) -> syn::Result<bool> {
 }
 
 fn skip(entry: &Entry) -> syn::Result<bool> {
-    if entry.value.is_empty() { Ok(true) } else { Err(syn::Error::new_spanned(&entry.value, "`skip` stands alone: `#[worker(skip)]`")) }
+    if entry.value.is_empty() {
+        Ok(true)
+    } else {
+        Err(syn::Error::new_spanned(&entry.value, "`skip` stands alone: `#[worker(skip)]`"))
+    }
 }
 
 fn krate(entry: &Entry) -> syn::Result<Path> {

@@ -2,13 +2,14 @@
 //! the targets behind them. An [`Object`] enters, tokens leave.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Type;
 use syn::ext::IdentExt;
 
 use crate::legs::{decode, encode, pass};
 use crate::object::{Constructor, Method, Object};
 use crate::options::Options;
-use crate::signature::Argument;
+use crate::signature::{self, Argument};
 use crate::target::{Callee, Target, codecs, locals, register};
 use crate::tokens::{allow, docs, option_name, pack, parameters};
 
@@ -126,6 +127,7 @@ impl Object<'_> {
         let text = ident.to_string();
         let object = option_name(options, || quote!(::core::concat!(::core::module_path!(), "::", #text)));
         let (name, keeps, new) = (self.name_of("new"), options.keeps, &sig.ident);
+        let made = made(krate, ty, result);
         let registration = register(krate, &home, &[], &sig.to_token_stream().to_string(), &Options::default());
         let object_impl = object_impl(&ObjectImpl {
             krate,
@@ -152,14 +154,7 @@ impl Object<'_> {
 
                 #codecs
 
-                fn made(made: #result) -> ::core::result::Result<#ty, #krate::__private::BuildError> {
-                    use #krate::__private::{TellBoxed as _, TellError as _, TellShown as _};
-                    type Failure = <#result as #krate::__private::Constructed<#ty>>::Error;
-                    <#result as #krate::__private::Constructed<#ty>>::made(made).map_err(|error| {
-                        let tell = (&&&#krate::__private::Tag::<Failure>::NEW).__mpm_tell();
-                        #krate::__private::BuildError::Failed(tell(&error))
-                    })
-                }
+                #made
             }
 
             #object_impl
@@ -190,6 +185,20 @@ impl Object<'_> {
 
             #implementation
             #registration
+        }
+    }
+}
+
+/// The function that makes of what a constructor returned an object, or the text of an error. Errors in it underline that type.
+fn made(krate: &TokenStream, ty: &TokenStream, result: &Type) -> TokenStream {
+    quote_spanned! {signature::type_span(result)=>
+        fn made(made: #result) -> ::core::result::Result<#ty, #krate::__private::BuildError> {
+            use #krate::__private::{TellBoxed as _, TellError as _, TellShown as _};
+            type Failure = <#result as #krate::__private::Constructed<#ty>>::Error;
+            <#result as #krate::__private::Constructed<#ty>>::made(made).map_err(|error| {
+                let tell = (&&&#krate::__private::Tag::<Failure>::NEW).__mpm_tell();
+                #krate::__private::BuildError::Failed(tell(&error))
+            })
         }
     }
 }

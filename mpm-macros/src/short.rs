@@ -1,7 +1,7 @@
 //! `#[worker]` on a struct: the struct becomes a target itself, whose jobs run its `mpm::Worker::run`.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{ItemStruct, ReturnType, Type, parse_quote, parse_quote_spanned};
 
@@ -51,6 +51,8 @@ fn generate(options: &Options, item: &ItemStruct) -> TokenStream {
         Some(name) => quote!(::core::concat!(#name, "::default")),
         None => quote!(::core::concat!(::core::module_path!(), "::", #text, "::default")),
     };
+    // A struct that has none is told so at its name.
+    let default = quote_spanned!(span=> <#ident as ::core::default::Default>::default());
     let from = Ident::new("arguments", Span::mixed_site());
     let object_impl = object_impl(&ObjectImpl {
         krate: &krate,
@@ -60,7 +62,7 @@ fn generate(options: &Options, item: &ItemStruct) -> TokenStream {
         keeps: options.keeps,
         build: quote! {
             #from.end()?;
-            ::core::result::Result::Ok(<#ident as ::core::default::Default>::default())
+            ::core::result::Result::Ok(#default)
         },
         from: &from,
     });

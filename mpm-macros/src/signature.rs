@@ -51,15 +51,27 @@ pub(crate) fn check_constructor(sig: &Signature, errors: &mut Errors) -> Vec<Arg
     if let Some(token) = &sig.asyncness {
         errors.at(token, "a constructor is not `async`: wait in it, or leave what has to wait to a method");
     }
+    const RETURNS: &str = "a constructor returns `Self` or a `Result<Self, E>`";
     match &sig.output {
-        ReturnType::Default => errors.at(&sig.ident, "a constructor returns `Self` or a `Result<Self, E>`"),
-        ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_) | Type::Never(_)) => {
-            errors.at(ty, "a constructor returns `Self` or a `Result<Self, E>`");
-        }
+        ReturnType::Default => errors.at(&sig.ident, RETURNS),
+        ReturnType::Type(_, ty) if !may_be_made(ty) => errors.at(ty, RETURNS),
         ReturnType::Type(..) => {}
     }
     let sig = Signature { asyncness: None, output: ReturnType::Default, ..sig.clone() };
     check(&sig, errors)
+}
+
+/// Whether a constructor may return this, as far as can be told from its name; the compiler knows what it stands for.
+fn may_be_made(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|last| !["Option", "Box", "Rc", "Arc"].iter().any(|other| last.ident == other))
+        }
+        Type::Paren(inner) => may_be_made(&inner.elem),
+        Type::Group(inner) => may_be_made(&inner.elem),
+        Type::Macro(_) => true,
+        _ => false,
+    }
 }
 
 /// `Vec < u8 >` as the user wrote it: `Vec<u8>`.

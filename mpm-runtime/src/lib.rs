@@ -74,15 +74,15 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::codec::{
-        Arguments, ByteRun, Call, CallError, Codec, CodecError, Described, Encoder, Key, Lend, Panic, PickBytes, PickInner, PickOuter,
-        PickSerde, Tag, Travel, lend, panic_message, put, put_lent, read,
+        Arguments, ByteRun, Call, CallError, Codec, CodecError, Described, Encoder, Key, Lend, Panic, PickBytes, PickInner,
+        PickOuter, PickSerde, Tag, Travel, lend, panic_message, put, put_lent, read,
     };
     pub use crate::error::Phase;
     pub use crate::init::enter_test;
     pub use crate::pool::{PreloadEntry, PreloadedObject};
     pub use crate::registry::{
-        Blueprint, BuildError, Constructed, DuplicateTarget, Index, Object, Registration, Registry, TellBoxed, TellError, TellShown,
-        UnknownTarget,
+        Blueprint, BuildError, Constructed, DuplicateTarget, Index, Object, Registration, Registry, TellBoxed, TellError,
+        TellShown, UnknownTarget,
     };
     pub use crate::worker::{Held, PreloadNever, PreloadSend, hold};
 }

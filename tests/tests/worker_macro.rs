@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use mpm::__private::{Call, CodecError, Registration, Registry};
+use mpm::__private::{Call, CallError, CodecError, Registration, Registry};
 use mpm::{Job, Phase, Target, worker};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,10 @@ fn call<F: Target>(arguments: &[u8]) -> Result<Ran, CodecError> {
         (registration::<F>().call)(&mut Call::new(arguments, &mut scratch, &phase, &mut deliver))
     };
     let through_scratch = place.is_some_and(|place| scratch.as_ptr_range().start == place);
+    let outcome = outcome.map_err(|error| match error {
+        CallError::Codec(error) => error,
+        CallError::NotBuilt(unbuilt) => panic!("{unbuilt:?}"),
+    });
     outcome.map(|()| Ran { bytes: delivered, phases: phases.into_inner(), through_scratch })
 }
 

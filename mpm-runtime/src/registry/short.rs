@@ -45,7 +45,7 @@ use super::object::{Blueprint, Object, Remote};
     label = "implement `mpm::Worker` for it",
     note = "`#[worker]` on a struct goes together with `impl mpm::Worker`, and with `Default`, by which workers make the struct"
 )]
-pub trait Worker: Default + 'static {
+pub trait Worker: 'static {
     /// What a job brings: one value, a tuple of several, or `()`.
     type Args;
 

@@ -217,7 +217,8 @@ pub(super) fn keep_at_most(most: usize) {
 /// Drops all objects of this process, the youngest first: it ends in order.
 pub(crate) fn drop_objects() {
     let kept = STORE.with_borrow_mut(|store| mem::take(&mut store.kept));
-    let unused = with_preloaded(mem::take).into_iter().map(|Entry { about, object }| Entry { about, object: object as Box<dyn Any> });
+    let unused =
+        with_preloaded(mem::take).into_iter().map(|Entry { about, object }| Entry { about, object: object as Box<dyn Any> });
     let mut all: Vec<Entry> = kept.into_iter().chain(unused).collect();
     all.sort_unstable_by_key(|entry| entry.about.built);
     all.into_iter().rev().for_each(drop_object);
