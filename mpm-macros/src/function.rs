@@ -21,7 +21,8 @@ pub(crate) fn target(function: &Function, options: &Options, errors: &mut Errors
         errors.push_all(refused);
         return TokenStream::new();
     }
-    let target = Target::new(options, sig.ident.clone(), Callee::Function, arguments, &sig.output);
+    let callee = Callee::Function(sig.ident.clone());
+    let target = Target::new(options, sig.ident.to_token_stream(), callee, arguments, &sig.output);
     let face = face(&target, function, &name(&sig.ident, options));
     let implementation = target.implementation(&sig.inputs);
     let registration = target.registration(sig, options);

@@ -10,19 +10,19 @@ use crate::target::{Callee, Target};
 use crate::tokens::{allow, ends, pack, result_ident, spread};
 
 /// Takes each argument off `from`, which is called `call` or `arguments`.
-pub(crate) fn decode(home: &Ident, from: &Ident, arguments: &[Argument], locals: &[Ident]) -> TokenStream {
+pub(crate) fn decode(home: &TokenStream, from: &Ident, arguments: &[Argument], locals: &[Ident]) -> TokenStream {
     let each = arguments.iter().zip(locals).map(|(Argument { name, lent, text, .. }, local)| {
         let method = if *lent { quote!(borrowed) } else { quote!(argument) };
         let name = name.unraw().to_string();
-        quote!(let #local = #from.#method(&#home::#local(), #name, #text)?;)
+        quote!(let #local = #from.#method(&<#home>::#local(), #name, #text)?;)
     });
     quote!(#(#each)*)
 }
 
 /// The arguments as they are passed on once they are decoded.
-pub(crate) fn pass(krate: &TokenStream, home: &Ident, arguments: &[Argument], locals: &[Ident]) -> Vec<TokenStream> {
+pub(crate) fn pass(krate: &TokenStream, home: &TokenStream, arguments: &[Argument], locals: &[Ident]) -> Vec<TokenStream> {
     let each = arguments.iter().zip(locals).map(|(argument, local)| match argument.lent {
-        true => quote!(#krate::__private::lend(&#home::#local(), &#local)),
+        true => quote!(#krate::__private::lend(&<#home>::#local(), &#local)),
         false => local.to_token_stream(),
     });
     each.collect()
@@ -31,7 +31,7 @@ pub(crate) fn pass(krate: &TokenStream, home: &Ident, arguments: &[Argument], lo
 /// Encodes each argument into `to`; `value` gives the reference to it.
 pub(crate) fn encode<'a>(
     krate: &TokenStream,
-    home: &Ident,
+    home: &TokenStream,
     to: &Ident,
     arguments: &'a [Argument],
     locals: &'a [Ident],
@@ -41,7 +41,7 @@ pub(crate) fn encode<'a>(
         let Argument { name, lent, text, .. } = argument;
         let function = if *lent { quote!(put_lent) } else { quote!(put) };
         let (name, value) = (name.unraw().to_string(), value(argument, local));
-        quote!(#krate::__private::#function(&#home::#local(), #value, #name, #text, #to)?;)
+        quote!(#krate::__private::#function(&<#home>::#local(), #value, #name, #text, #to)?;)
     });
     quote!(#(#each)*)
 }
@@ -58,7 +58,7 @@ impl Target {
         let pass = pass(krate, home, arguments, locals);
         let private = quote!(#krate::__private);
         let (describe, hold, run) = match &self.callee {
-            Callee::Function => (quote!(), quote!(), quote!(#home(#(#pass),*))),
+            Callee::Function(function) => (quote!(), quote!(), quote!(#function(#(#pass),*))),
             Callee::Method { object: ty, method } => (
                 quote!(let #object = #call.object()?;),
                 quote!(let mut #held = #private::hold::<#ty>(#call, #object)?;),
@@ -79,7 +79,7 @@ impl Target {
                 #hold
                 #call.run()?;
                 let #output = #run;
-                ::core::result::Result::Ok(#call.finish(&#home::#result(), &#output, #result_text)?)
+                ::core::result::Result::Ok(#call.finish(&<#home>::#result(), &#output, #result_text)?)
             }
         }
     }
@@ -107,7 +107,7 @@ impl Target {
             #allow
             #(#cfgs)*
             impl #krate::Target for #ident {
-                const NAME: &'static ::core::primitive::str = #home::NAME;
+                const NAME: &'static ::core::primitive::str = <#home>::NAME;
                 #args_type
                 #output_type
 
@@ -124,7 +124,7 @@ impl Target {
                 fn decode_output(
                     bytes: #krate::__private::Cow<'_, [::core::primitive::u8]>,
                 ) -> ::core::result::Result<Self::Output, #krate::__private::CodecError> {
-                    #krate::__private::read(&#home::#codec(), bytes, #result_text)
+                    #krate::__private::read(&<#home>::#codec(), bytes, #result_text)
                 }
 
                 fn index() -> &'static #krate::__private::Index {

@@ -165,7 +165,7 @@ impl Object<'_> {
         ident
     }
 
-    /// The generated type that stands for a function of the object.
+    /// The name of the generated type that stands for a function of the object.
     pub(crate) fn home(&self, function: &Ident) -> Ident {
         format_ident!("{}_{}", self.ident, function.unraw(), span = function.span())
     }

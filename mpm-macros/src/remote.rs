@@ -35,9 +35,10 @@ impl Object<'_> {
     fn target(&self, method: &Method) -> Target {
         let Object { ty, .. } = self;
         let function = &method.sig.ident;
+        let home = self.home(function);
         let callee = Callee::Method { object: ty.clone(), method: quote!(<#ty>::#function) };
         let arguments = method.arguments.clone();
-        let mut target = Target::new(self.options, self.home(function), callee, arguments, &method.sig.output);
+        let mut target = Target::new(self.options, quote!(#home<#ty>), callee, arguments, &method.sig.output);
         let cfgs = method.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).map(ToTokens::to_token_stream);
         target.cfgs = cfgs.collect();
         target
@@ -48,6 +49,7 @@ impl Object<'_> {
         let Object { krate, ty, ident, constructor, .. } = self;
         let (remote, vis) = (self.remote(), &constructor.vis);
         let home = self.home(&constructor.sig.ident);
+        let home_tokens = home.to_token_stream();
         let allow = allow();
         let methods = targets.iter().map(|(target, method)| describing_method(target, method));
         let parameters = parameters(&constructor.arguments);
@@ -57,7 +59,7 @@ impl Object<'_> {
             if argument.lent { name.to_token_stream() } else { quote!(&#name) }
         };
         let locals = locals(&constructor.arguments);
-        let encode = encode(krate, &home, &to, &constructor.arguments, &locals, value);
+        let encode = encode(krate, &home_tokens, &to, &constructor.arguments, &locals, value);
         let docs = docs(&constructor.docs);
         let about = format!("Describes a [`{ident}`] that lives in workers: each builds it at first use and keeps it.");
         quote! {
@@ -90,7 +92,8 @@ impl Object<'_> {
 
             #allow
             impl #krate::Remote for #remote {
-                type Object = #ty;
+                type Constructor = #home;
+                const CONSTRUCTOR: &'static ::core::primitive::str = <#ty as #krate::__private::Object>::CONSTRUCTOR;
 
                 fn blueprint(&self) -> &#krate::__private::Blueprint {
                     &self.object
@@ -118,7 +121,8 @@ impl Object<'_> {
     fn constructor(&self) -> TokenStream {
         let Object { krate, ty, ident, options, constructor, .. } = self;
         let Constructor { vis, sig, arguments, result, .. } = constructor;
-        let home = self.home(&sig.ident);
+        let name = self.home(&sig.ident);
+        let home = name.to_token_stream();
         let locals = locals(arguments);
         let from = Ident::new("arguments", Span::mixed_site());
         let codecs = codecs(krate, arguments, &locals);
@@ -126,7 +130,7 @@ impl Object<'_> {
         let pass = pass(krate, &home, arguments, &locals);
         let text = ident.to_string();
         let object = option_name(options, || quote!(::core::concat!(::core::module_path!(), "::", #text)));
-        let (name, keeps, new) = (self.name_of("new"), options.keeps, &sig.ident);
+        let (text, keeps, new) = (self.name_of("new"), options.keeps, &sig.ident);
         let made = made(krate, ty, result);
         let registration = register(krate, &home, &[], &sig.to_token_stream().to_string(), &Options::default());
         let object_impl = object_impl(&ObjectImpl {
@@ -138,19 +142,20 @@ impl Object<'_> {
             build: quote! {
                 #decode
                 #from.end()?;
-                #home::made(<#ty>::#new(#(#pass),*))
+                <#home>::made(<#ty>::#new(#(#pass),*))
             },
             from: &from,
         });
         let allow = allow();
         quote! {
+            // `Send` if the object is, which may be less visible.
             #[doc(hidden)]
             #allow
-            #vis enum #home {}
+            #vis struct #name(::core::marker::PhantomData<#ty>);
 
             #allow
-            impl #home {
-                const NAME: &'static ::core::primitive::str = #name;
+            impl #name {
+                const NAME: &'static ::core::primitive::str = #text;
 
                 #codecs
 
@@ -163,17 +168,19 @@ impl Object<'_> {
     }
 
     fn method_target(&self, target: &Target, method: &Method) -> TokenStream {
+        let Object { ty, .. } = self;
         let Target { home, cfgs, .. } = target;
-        let vis = &method.vis;
+        let (vis, ident) = (&method.vis, self.home(&method.sig.ident));
         let name = option_name(&method.options, || self.name_of(&method.sig.ident.unraw().to_string()));
         let (allow, pieces) = (allow(), target.pieces());
         let implementation = target.implementation(&method.sig.inputs);
         let registration = target.registration(&method.sig, &method.options);
         quote! {
+            // With the object's type in its own, what it is a target of may be no more visible than that.
             #[doc(hidden)]
             #allow
             #(#cfgs)*
-            #vis enum #home {}
+            #vis struct #ident<T = #ty>(::core::marker::PhantomData<fn() -> T>);
 
             #allow
             #(#cfgs)*
@@ -224,7 +231,7 @@ fn describing_method(target: &Target, method: &Method) -> TokenStream {
 pub(crate) struct ObjectImpl<'a> {
     pub(crate) krate: &'a TokenStream,
     pub(crate) ty: &'a TokenStream,
-    pub(crate) home: &'a Ident,
+    pub(crate) home: &'a TokenStream,
     /// Its name, as an expression.
     pub(crate) object: TokenStream,
     pub(crate) keeps: bool,
@@ -241,7 +248,7 @@ pub(crate) fn object_impl(ObjectImpl { krate, ty, home, object, keeps, build, fr
         #allow
         impl #krate::__private::Object for #ty {
             const NAME: &'static ::core::primitive::str = #object;
-            const CONSTRUCTOR: &'static ::core::primitive::str = #home::NAME;
+            const CONSTRUCTOR: &'static ::core::primitive::str = <#home>::NAME;
             const KEPT_AFTER_PANIC: ::core::primitive::bool = #keeps;
 
             #[allow(unused_mut)]

@@ -44,7 +44,7 @@ fn generate(options: &Options, item: &ItemStruct) -> TokenStream {
     let result: ReturnType = parse_quote!(-> #output);
     let object = ident.to_token_stream();
     let callee = Callee::Own { object: object.clone(), method: quote!(<#ident as #krate::Worker>::run) };
-    let mut target = Target::new(options, home.clone(), callee, vec![argument], &result);
+    let mut target = Target::new(options, home.to_token_stream(), callee, vec![argument], &result);
     (target.ident, target.result_text) = (object.clone(), format!("{text}::Output"));
     let name = option_name(options, || quote!(::core::concat!(::core::module_path!(), "::", #text)));
     let constructor = match &options.name {
@@ -57,7 +57,7 @@ fn generate(options: &Options, item: &ItemStruct) -> TokenStream {
     let object_impl = object_impl(&ObjectImpl {
         krate: &krate,
         ty: &object,
-        home: &maker,
+        home: &maker.to_token_stream(),
         object: name.clone(),
         keeps: options.keeps,
         build: quote! {
@@ -69,8 +69,8 @@ fn generate(options: &Options, item: &ItemStruct) -> TokenStream {
     let implementation = target.implementation(ident);
     let (pieces, allow) = (target.pieces(), allow());
     let signature = format!("struct {text}");
-    let registration = register(&krate, &home, &[], &signature, options);
-    let maker_registration = register(&krate, &maker, &[], &signature, &Options::default());
+    let registration = register(&krate, &home.to_token_stream(), &[], &signature, options);
+    let maker_registration = register(&krate, &maker.to_token_stream(), &[], &signature, &Options::default());
     quote! {
         #allow
         impl #ident {

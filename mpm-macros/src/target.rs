@@ -11,12 +11,17 @@ use crate::tokens::{option, result_ident};
 
 /// What is called.
 pub(crate) enum Callee {
-    /// The function that is called as the target is.
-    Function,
+    Function(Ident),
     /// A method of an object, which is described in front of the arguments.
-    Method { object: TokenStream, method: TokenStream },
+    Method {
+        object: TokenStream,
+        method: TokenStream,
+    },
     /// The one method of an object that needs no description.
-    Own { object: TokenStream, method: TokenStream },
+    Own {
+        object: TokenStream,
+        method: TokenStream,
+    },
 }
 
 /// Everything the templates need to know.
@@ -25,7 +30,7 @@ pub(crate) struct Target {
     /// The type that is the target.
     pub(crate) ident: TokenStream,
     /// The generated type on which the pieces are; the same one, as a rule.
-    pub(crate) home: Ident,
+    pub(crate) home: TokenStream,
     pub(crate) callee: Callee,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) result: TokenStream,
@@ -38,15 +43,15 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn new(options: &Options, ident: Ident, callee: Callee, arguments: Vec<Argument>, output: &ReturnType) -> Self {
+    pub(crate) fn new(options: &Options, home: TokenStream, callee: Callee, arguments: Vec<Argument>, output: &ReturnType) -> Self {
         let (result, result_text, result_span) = match output {
             ReturnType::Default => (quote!(()), "()".to_owned(), Span::call_site()),
             ReturnType::Type(_, ty) => (ty.to_token_stream(), signature::type_text(ty), signature::type_span(ty)),
         };
         Target {
             krate: options.krate(),
-            ident: ident.to_token_stream(),
-            home: ident,
+            ident: home.clone(),
+            home,
             callee,
             locals: locals(&arguments),
             arguments,
@@ -73,7 +78,13 @@ impl Target {
 }
 
 /// An entry in the registry, of the target whose name and function are on `home`.
-pub(crate) fn register(krate: &TokenStream, home: &Ident, cfgs: &[TokenStream], signature: &str, options: &Options) -> TokenStream {
+pub(crate) fn register(
+    krate: &TokenStream,
+    home: &TokenStream,
+    cfgs: &[TokenStream],
+    signature: &str,
+    options: &Options,
+) -> TokenStream {
     let timeout = option(options.timeout.map(|timeout| {
         let (seconds, nanos) = (timeout.as_secs(), timeout.subsec_nanos());
         quote!(::core::time::Duration::new(#seconds, #nanos))
@@ -83,14 +94,14 @@ pub(crate) fn register(krate: &TokenStream, home: &Ident, cfgs: &[TokenStream], 
         #(#cfgs)*
         #krate::__private::inventory::submit! {
             #krate::__private::Registration {
-                name: #home::NAME,
+                name: <#home>::NAME,
                 file: ::core::file!(),
                 line: ::core::line!(),
                 column: ::core::column!(),
                 signature: #signature,
                 timeout: #timeout,
                 retries: #retries,
-                call: #home::call,
+                call: <#home>::call,
             }
         }
     }

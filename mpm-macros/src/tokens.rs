@@ -12,7 +12,7 @@ pub(crate) fn allow() -> TokenStream {
     quote! {
         #[allow(
             clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, dead_code, deprecated, missing_docs, non_camel_case_types, non_snake_case,
-            private_interfaces, unreachable_pub, unused_imports
+            private_bounds, private_interfaces, unreachable_pub, unused_imports
         )]
     }
 }

@@ -3,6 +3,8 @@
 
 #[path = "worker_macro/bytes.rs"]
 mod bytes;
+#[path = "worker_macro/objects.rs"]
+mod objects;
 #[path = "worker_macro/places.rs"]
 mod places;
 #[path = "worker_macro/refused.rs"]
@@ -54,8 +56,17 @@ fn call<F: Target>(arguments: &[u8]) -> Result<Ran, CodecError> {
 }
 
 fn run<F: Target>(job: Job<'_, F>) -> F::Output {
+    run_in(job, &[Phase::Running, Phase::Encoding, Phase::Sending])
+}
+
+/// The first job of an object, which has to be built.
+fn run_object<F: Target>(job: Job<'_, F>) -> F::Output {
+    run_in(job, &[Phase::Building, Phase::Running, Phase::Encoding, Phase::Sending])
+}
+
+fn run_in<F: Target>(job: Job<'_, F>, phases: &[Phase]) -> F::Output {
     let ran = call::<F>(&job.encode().expect("arguments that travel")).expect("a call that works");
-    assert_eq!(ran.phases, [Phase::Running, Phase::Encoding, Phase::Sending]);
+    assert_eq!(ran.phases, phases);
     F::decode_output(ran.bytes.into()).expect("a result that travels")
 }
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::codec::panic_message;
 use crate::error::{Error, Kind, Result};
-use crate::registry::{Job, Object, Registry, Remote, Target, UnknownTarget};
+use crate::registry::{Job, Registry, Remote, Target, UnknownTarget};
 use crate::start::{self, CheckPreload, PreloadJob};
 
 /// What a preload job may return: nothing, or a `Result` of nothing whose error can be shown.
@@ -54,11 +54,11 @@ impl<F: Target<Output: Preloaded>> Preload for Job<'_, F> {
     }
 }
 
-impl<R: Remote<Object: PreloadedObject>> Preload for &R {
+impl<R: Remote<Constructor: PreloadedObject>> Preload for &R {
     fn entry(self) -> PreloadEntry {
         PreloadEntry {
-            name: R::Object::CONSTRUCTOR,
-            index: |registry| registry.find(R::Object::CONSTRUCTOR),
+            name: R::CONSTRUCTOR,
+            index: |registry| registry.find(R::CONSTRUCTOR),
             arguments: self.blueprint().encode().map_err(|e| e.to_string()),
             // What goes wrong with an object is the worker's to say.
             check: |_| Ok(()),
@@ -66,11 +66,11 @@ impl<R: Remote<Object: PreloadedObject>> Preload for &R {
     }
 }
 
-/// An object that one thread can build for another one.
+/// An object that one thread can build for another one, or the constructor that stands for it.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "an object of type `{Self}` cannot be preloaded, since it is not `Send`",
-    label = "this object is not `Send`",
+    message = "this object cannot be preloaded, since it is not `Send`",
+    label = "what `{Self}` makes is not `Send`",
     note = "it would be built on one thread, before there are workers, and used on another one; without `preload` each worker builds \
             it where it uses it"
 )]

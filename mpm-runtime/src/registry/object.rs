@@ -58,10 +58,10 @@ impl From<CodecError> for BuildError {
 ///     }
 /// }
 ///
-/// fn type_name_of<R: Remote>(_: &R) -> &'static str {
-///     std::any::type_name::<R::Object>()
+/// fn describe<R: Remote + std::fmt::Debug>(object: &R) -> String {
+///     format!("{object:?}")
 /// }
-/// assert!(type_name_of(&Greeter::remote("hello")).ends_with("Greeter"));
+/// assert!(describe(&Greeter::remote("hello")).starts_with("GreeterRemote("));
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not describe an object",
@@ -69,8 +69,13 @@ impl From<CodecError> for BuildError {
     note = "`#[worker] impl T {{ fn new(…) -> Self … }}` makes `T::remote(…)`"
 )]
 pub trait Remote {
-    /// The object's type.
-    type Object: Object;
+    /// What stands for the object's type, which may be less visible: it is `Send` if that is.
+    #[doc(hidden)]
+    type Constructor;
+
+    /// The name of the constructor among the targets.
+    #[doc(hidden)]
+    const CONSTRUCTOR: &'static str;
 
     /// The description.
     #[doc(hidden)]

@@ -79,7 +79,8 @@ impl<S: Object> fmt::Debug for OwnRemote<S> {
 }
 
 impl<S: Object> Remote for OwnRemote<S> {
-    type Object = S;
+    type Constructor = S;
+    const CONSTRUCTOR: &'static str = S::CONSTRUCTOR;
 
     fn blueprint(&self) -> &Blueprint {
         static OWN: OnceLock<Blueprint> = OnceLock::new();
