@@ -64,7 +64,7 @@ pub(crate) fn parse_function(item: &TokenStream, otherwise: &str) -> syn::Result
 
 /// The keyword that makes `item` something else than a function. Attributes and bodies are groups, so the first
 /// keyword outside of groups decides.
-fn other_keyword(item: &TokenStream) -> Option<Ident> {
+pub(crate) fn other_keyword(item: &TokenStream) -> Option<Ident> {
     const OTHERS: [&str; 9] = ["struct", "enum", "union", "impl", "trait", "mod", "static", "type", "use"];
     const QUALIFIERS: [&str; 4] = ["fn", "async", "unsafe", "extern"];
     let mut tokens = item.clone().into_iter().peekable();

@@ -1,12 +1,18 @@
 //! The attribute macros of mpm. Tokens enter and leave; nothing here knows how a job runs. Use them through the
 //! library `mpm`, which re-exports them: the generated code names items of that library.
 
+mod block;
 mod entry;
 mod errors;
+mod function;
 mod item;
 mod legs;
+mod object;
 mod options;
+mod remote;
+mod short;
 mod signature;
+mod target;
 mod tokens;
 mod worker;
 

@@ -1,4 +1,4 @@
-//! The one parser for the options of all three attributes. The tokens between the parentheses enter; [`Options`]
+//! The one parser for the options of all attributes. The tokens between the parentheses enter; [`Options`]
 //! leave, with every mistake in [`Errors`] and what could be understood still filled in.
 
 use std::time::Duration;
@@ -7,12 +7,18 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Ident, LitInt, LitStr, Path, Token};
+use syn::{Attribute, Ident, LitInt, LitStr, Meta, Path, Token};
 
 use crate::errors::Errors;
 
-/// What `#[worker]` understands.
-pub(crate) const WORKER: &[&str] = &["name", "timeout", "retries", "crate"];
+/// What `#[worker]` understands on a function.
+pub(crate) const FUNCTION: &[&str] = &["name", "timeout", "retries", "crate"];
+/// What it understands on an `impl` block.
+pub(crate) const OBJECT: &[&str] = &["name", "on_panic", "crate"];
+/// What it understands on a method in there.
+pub(crate) const METHOD: &[&str] = &["name", "timeout", "retries", "skip"];
+/// What it understands on a struct.
+pub(crate) const STRUCT: &[&str] = &["name", "timeout", "retries", "on_panic", "crate"];
 /// What `#[mpm::main]` and `#[mpm::test]` understand.
 pub(crate) const ENTRY: &[&str] = &["crate"];
 
@@ -22,6 +28,10 @@ pub(crate) struct Options {
     pub(crate) name: Option<LitStr>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: Option<u32>,
+    /// An object one of whose methods has panicked is kept.
+    pub(crate) keeps: bool,
+    /// The method is none that jobs can call.
+    pub(crate) skip: bool,
     krate: Option<Path>,
 }
 
@@ -57,6 +67,18 @@ impl Options {
         options
     }
 
+    /// Reads what stands in an attribute `#[worker(…)]` inside of an item.
+    pub(crate) fn of(attr: &Attribute, allowed: &[&str], errors: &mut Errors) -> Self {
+        match &attr.meta {
+            Meta::Path(_) => Options::default(),
+            Meta::List(list) => Options::parse(list.tokens.clone(), allowed, errors),
+            Meta::NameValue(meta) => {
+                errors.at(meta, "options stand in parentheses: `#[worker(skip)]`");
+                Options::default()
+            }
+        }
+    }
+
     /// The path under which generated code finds mpm.
     pub(crate) fn krate(&self) -> TokenStream {
         match &self.krate {
@@ -70,6 +92,8 @@ impl Options {
             "name" => self.name = Some(name(entry)?),
             "timeout" => self.timeout = Some(timeout(entry)?),
             "retries" => self.retries = Some(retries(entry)?),
+            "on_panic" => self.keeps = on_panic(entry)?,
+            "skip" => self.skip = skip(entry)?,
             _ => self.krate = Some(krate(entry)?),
         }
         Ok(())
@@ -100,6 +124,24 @@ fn retries(entry: &Entry) -> syn::Result<u32> {
     let expected = "a whole number, for example `retries = 2`";
     let number: LitInt = value(entry, expected)?;
     number.base10_parse().map_err(|_| syn::Error::new_spanned(&number, format!("`retries` takes {expected}")))
+}
+
+fn on_panic(entry: &Entry) -> syn::Result<bool> {
+    let expected = "`\"rebuild\"` or `\"keep\"`: what becomes of an object one of whose methods has panicked";
+    let text: LitStr = value(entry, expected)?;
+    match text.value().as_str() {
+        "rebuild" => Ok(false),
+        "keep" => Ok(true),
+        _ => Err(syn::Error::new_spanned(&text, format!("`on_panic` takes {expected}"))),
+    }
+}
+
+fn skip(entry: &Entry) -> syn::Result<bool> {
+    if entry.value.is_empty() {
+        Ok(true)
+    } else {
+        Err(syn::Error::new_spanned(&entry.value, "`skip` stands alone: `#[worker(skip)]`"))
+    }
 }
 
 fn krate(entry: &Entry) -> syn::Result<Path> {

@@ -4,11 +4,12 @@
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{FnArg, Ident, Lifetime, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference};
+use syn::{FnArg, Ident, Lifetime, Pat, PatType, Receiver, ReceiverKind, ReturnType, Safety, Signature, Type, TypeReference};
 
 use crate::errors::Errors;
 
 /// One argument of a target.
+#[derive(Clone)]
 pub(crate) struct Argument {
     pub(crate) name: Ident,
     /// The type behind the `&` for a lent argument, the whole type otherwise.
@@ -26,6 +27,51 @@ pub(crate) fn check(sig: &Signature, errors: &mut Errors) -> Vec<Argument> {
         check_result(ty, errors);
     }
     sig.inputs.iter().filter_map(|input| check_argument(input, errors)).collect()
+}
+
+/// As [`check`], for a method with this `self`, which is no argument.
+pub(crate) fn check_method(sig: &Signature, receiver: &Receiver, errors: &mut Errors) -> Vec<Argument> {
+    match &receiver.kind {
+        ReceiverKind::Reference(_, None, _) => {}
+        ReceiverKind::Reference(_, Some(lifetime), _) => {
+            errors.at(lifetime, "a job has the object as long as it runs: write `self` without a lifetime");
+        }
+        _ => errors.at(
+            receiver,
+            "an object stays in its worker: take `&self` or `&mut self`, or leave this method out with `#[worker(skip)]`",
+        ),
+    }
+    let mut sig = sig.clone();
+    sig.inputs = sig.inputs.into_iter().skip(1).collect();
+    check(&sig, errors)
+}
+
+/// As [`check`], for a constructor, whose result stays where it is.
+pub(crate) fn check_constructor(sig: &Signature, errors: &mut Errors) -> Vec<Argument> {
+    if let Some(token) = &sig.asyncness {
+        errors.at(token, "a constructor is not `async`: wait in it, or leave what has to wait to a method");
+    }
+    const RETURNS: &str = "a constructor returns `Self` or a `Result<Self, E>`";
+    match &sig.output {
+        ReturnType::Default => errors.at(&sig.ident, RETURNS),
+        ReturnType::Type(_, ty) if !may_be_made(ty) => errors.at(ty, RETURNS),
+        ReturnType::Type(..) => {}
+    }
+    let sig = Signature { asyncness: None, output: ReturnType::Default, ..sig.clone() };
+    check(&sig, errors)
+}
+
+/// Whether a constructor may return this, as far as can be told from its name; the compiler knows what it stands for.
+fn may_be_made(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|last| !["Option", "Box", "Rc", "Arc"].iter().any(|other| last.ident == other))
+        }
+        Type::Paren(inner) => may_be_made(&inner.elem),
+        Type::Group(inner) => may_be_made(&inner.elem),
+        Type::Macro(_) => true,
+        _ => false,
+    }
 }
 
 /// `Vec < u8 >` as the user wrote it: `Vec<u8>`.
@@ -91,7 +137,7 @@ fn check_argument(input: &FnArg, errors: &mut Errors) -> Option<Argument> {
     let typed = match input {
         FnArg::Typed(typed) => typed,
         FnArg::Receiver(receiver) => {
-            errors.at(receiver, "a target has no `self`: in this version `#[worker]` goes on free functions only");
+            errors.at(receiver, "a method is a target by `#[worker]` on the `impl` block around it");
             return None;
         }
     };

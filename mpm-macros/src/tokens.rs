@@ -1,14 +1,18 @@
 //! Small pieces of generated code. Parts enter, tokens leave.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::Attribute;
 
-/// Generated code does not repeat warnings that the function itself already gets.
+use crate::options::Options;
+use crate::signature::Argument;
+
+/// Generated code does not repeat warnings that the item itself already gets.
 pub(crate) fn allow() -> TokenStream {
     quote! {
         #[allow(
             clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, dead_code, deprecated, missing_docs, non_camel_case_types, non_snake_case,
-            private_interfaces, unreachable_pub, unused_imports
+            private_bounds, private_interfaces, unreachable_pub, unused_imports
         )]
     }
 }
@@ -57,4 +61,49 @@ pub(crate) fn spread(ends: (Span, Span), head: TokenStream, tail: TokenStream) -
         token.set_span(last);
     }
     head.chain(tail).collect()
+}
+
+/// The name that the options give, or else another one, as an expression.
+pub(crate) fn option_name(options: &Options, otherwise: impl FnOnce() -> TokenStream) -> TokenStream {
+    options.name.as_ref().map_or_else(otherwise, ToTokens::to_token_stream)
+}
+
+/// The documentation among `attrs`. Documentation tests in it would otherwise run twice: for the item and for what is generated.
+pub(crate) fn docs(attrs: &[Attribute]) -> Vec<TokenStream> {
+    let docs = attrs.iter().filter(|attr| attr.path().is_ident("doc"));
+    let each = docs.map(|attr| {
+        let meta = &attr.meta;
+        quote!(#[cfg_attr(not(doctest), #meta)])
+    });
+    each.collect()
+}
+
+/// The parameters of a function that describes a job with these arguments.
+pub(crate) fn parameters(arguments: &[Argument]) -> Vec<TokenStream> {
+    let each = arguments.iter().map(|Argument { name, ty, lent, .. }| match lent {
+        true => quote!(#name: &'job #ty),
+        false => quote!(#name: #ty),
+    });
+    each.collect()
+}
+
+/// Puts `ty` wherever `Self` stands.
+pub(crate) fn without_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
+    let each = tokens.into_iter().map(|token| match token {
+        TokenTree::Ident(word) if word == "Self" => {
+            let span = word.span();
+            let ty = ty.clone().into_iter().map(|mut token| {
+                token.set_span(span);
+                token
+            });
+            ty.collect()
+        }
+        TokenTree::Group(group) => {
+            let mut inside = Group::new(group.delimiter(), without_self(group.stream(), ty));
+            inside.set_span(group.span());
+            inside.to_token_stream()
+        }
+        other => other.to_token_stream(),
+    });
+    each.collect()
 }

@@ -2,7 +2,7 @@
 //! worker's loop; no other file knows both.
 
 use crate::start::{Duties, Recipe, begin, install_recipe, token_in_arguments};
-use crate::worker::{guard, note_panics, run_one, serve};
+use crate::worker::{drop_objects, guard, note_panics, run_one, serve};
 
 /// Makes this program able to start itself as its workers. Call it first in `main`, or put
 /// [`#[mpm::main]`](crate::main) on `main`, which does that.
@@ -33,7 +33,7 @@ pub fn enter_test(path: &'static str) {
 }
 
 fn enter(recipe: Recipe) {
-    let first = install_recipe(recipe, Duties { prepare: note_panics, serve, run_one, guard });
+    let first = install_recipe(recipe, Duties { prepare: note_panics, serve, run_one, guard, tidy: drop_objects });
     if first && let Some(token) = token_in_arguments() {
         begin(token);
     }

@@ -51,17 +51,17 @@ mod worker;
 
 pub use codec::{CodecError, Failure};
 pub use error::{
-    Cancelled, DataError, Death, DidRun, EndReason, Error, Expired, HowItEnded, JobError, Panicked, Phase, Poisoned, Result,
-    SubmitError, TimeLimit, TimedOut, WorkerExit,
+    Cancelled, DataError, Death, DidRun, EndReason, Error, Expired, HowItEnded, JobError, NotBuilt, Panicked, Phase, Poisoned,
+    Result, SubmitError, TimeLimit, TimedOut, WorkerExit,
 };
 pub use init::init;
 pub use mpm_macros::{main, test, worker};
 pub use pool::{
-    AsCompleted, Builder, JobHandle, Map, MapUnordered, Pool, Preloaded, Report, as_completed, wait_all, wait_all_timeout,
+    AsCompleted, Builder, JobHandle, Map, MapUnordered, Pool, Preload, Preloaded, Report, as_completed, wait_all, wait_all_timeout,
     wait_any, wait_any_timeout,
 };
 pub use process::{Process, ProcessBuilder, active_processes, isolate, isolate_despite_threads};
-pub use registry::{Job, Retry, Target};
+pub use registry::{Job, OwnRemote, Remote, Retry, Target, Worker};
 pub use start::{
     CurrentProcess, ParentProcess, StartMethod, current_process, force_start_method, parent_process, set_start_method, start_method,
 };
@@ -76,12 +76,17 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::codec::{
-        ByteRun, Call, Codec, CodecError, Encoder, Lend, Panic, PickBytes, PickInner, PickOuter, PickSerde, Tag, Travel, lend,
-        panic_message, put, put_lent, read,
+        Arguments, ByteRun, Call, CallError, Codec, CodecError, Described, Encoder, Key, Lend, Panic, PickBytes, PickInner,
+        PickOuter, PickSerde, Tag, Travel, lend, panic_message, put, put_lent, read,
     };
     pub use crate::error::Phase;
     pub use crate::init::enter_test;
-    pub use crate::registry::{DuplicateTarget, Index, Registration, Registry, UnknownTarget};
+    pub use crate::pool::{PreloadEntry, PreloadedObject};
+    pub use crate::registry::{
+        Blueprint, BuildError, Constructed, DuplicateTarget, Index, Object, Registration, Registry, TellBoxed, TellError,
+        TellShown, UnknownTarget,
+    };
+    pub use crate::worker::{Held, PreloadNever, PreloadSend, hold};
 }
 
 /// Runs the programs in the README as documentation tests.

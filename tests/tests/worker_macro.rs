@@ -3,6 +3,8 @@
 
 #[path = "worker_macro/bytes.rs"]
 mod bytes;
+#[path = "worker_macro/objects.rs"]
+mod objects;
 #[path = "worker_macro/places.rs"]
 mod places;
 #[path = "worker_macro/refused.rs"]
@@ -13,7 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use mpm::__private::{Call, CodecError, Registration, Registry};
+use mpm::__private::{Call, CallError, CodecError, Registration, Registry};
 use mpm::{Job, Phase, Target, worker};
 use serde::{Deserialize, Serialize};
 
@@ -46,12 +48,25 @@ fn call<F: Target>(arguments: &[u8]) -> Result<Ran, CodecError> {
         (registration::<F>().call)(&mut Call::new(arguments, &mut scratch, &phase, &mut deliver))
     };
     let through_scratch = place.is_some_and(|place| scratch.as_ptr_range().start == place);
+    let outcome = outcome.map_err(|error| match error {
+        CallError::Codec(error) => error,
+        CallError::NotBuilt(unbuilt) => panic!("{unbuilt:?}"),
+    });
     outcome.map(|()| Ran { bytes: delivered, phases: phases.into_inner(), through_scratch })
 }
 
 fn run<F: Target>(job: Job<'_, F>) -> F::Output {
+    run_in(job, &[Phase::Running, Phase::Encoding, Phase::Sending])
+}
+
+/// The first job of an object, which has to be built.
+fn run_object<F: Target>(job: Job<'_, F>) -> F::Output {
+    run_in(job, &[Phase::Building, Phase::Running, Phase::Encoding, Phase::Sending])
+}
+
+fn run_in<F: Target>(job: Job<'_, F>, phases: &[Phase]) -> F::Output {
     let ran = call::<F>(&job.encode().expect("arguments that travel")).expect("a call that works");
-    assert_eq!(ran.phases, [Phase::Running, Phase::Encoding, Phase::Sending]);
+    assert_eq!(ran.phases, phases);
     F::decode_output(ran.bytes.into()).expect("a result that travels")
 }
 

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::encoder::Encoder;
 use super::error::{CodecError, Side};
 use super::lend::Lend;
+use super::object::{Described, Unbuilt};
 use super::panic::panic_message;
 use super::value::Codec;
 use super::wire;
@@ -15,10 +16,31 @@ use crate::error::Phase;
 /// One call: generated code takes the arguments off it, then runs the target, then gives it the result.
 #[doc(hidden)]
 pub struct Call<'i> {
-    arguments: &'i [u8],
+    arguments: Arguments<'i>,
     scratch: &'i mut Vec<u8>,
     phase: &'i dyn Fn(Phase),
     deliver: &'i mut dyn FnMut(&[u8]),
+}
+
+/// Encoded arguments, which are taken off one after the other.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Arguments<'i>(&'i [u8]);
+
+/// Why a call delivered nothing.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum CallError {
+    /// An argument or the result could not travel.
+    Codec(CodecError),
+    /// There is no object to call.
+    NotBuilt(Box<Unbuilt>),
+}
+
+impl From<CodecError> for CallError {
+    fn from(error: CodecError) -> Self {
+        Self::Codec(error)
+    }
 }
 
 /// Decodes a result.
@@ -33,29 +55,64 @@ pub(crate) fn decode_caught<R>(decode: Decode<R>, bytes: Cow<'_, [u8]>) -> Resul
     }
 }
 
-impl<'i> Call<'i> {
-    /// A call with these encoded `arguments`.
-    ///
-    /// `scratch` is for results that have to be written somewhere, and can be used again for the next call. `phase` is
-    /// told of each phase from `Running` on, before it begins. `deliver` gets the encoded result, which is gone when it
-    /// returns; it is called once, and not at all if the call fails.
-    pub fn new(arguments: &'i [u8], scratch: &'i mut Vec<u8>, phase: &'i dyn Fn(Phase), deliver: &'i mut dyn FnMut(&[u8])) -> Self {
-        Call { arguments, scratch, phase, deliver }
+impl<'i> Arguments<'i> {
+    /// Those that are encoded in `bytes`.
+    pub(crate) fn new(bytes: &'i [u8]) -> Self {
+        Self(bytes)
     }
 
     /// Takes off the next argument.
     pub fn argument<T, C: Codec<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<T, CodecError> {
-        codec.take(&mut self.arguments).map_err(|error| argument_error("decode", error, name, ty))
+        codec.take(&mut self.0).map_err(|error| argument_error("decode", error, name, ty))
     }
 
     /// Takes off the next argument, which is to be lent.
     pub fn borrowed<T: ?Sized, C: Lend<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<C::Held<'i>, CodecError> {
-        codec.hold(&mut self.arguments).map_err(|error| argument_error("decode", error, name, ty))
+        codec.hold(&mut self.0).map_err(|error| argument_error("decode", error, name, ty))
+    }
+
+    /// To be called after the last argument.
+    pub fn end(&self) -> Result<(), CodecError> {
+        wire::nothing_left(self.0).map_err(|error| error.context("decode the arguments").on(Side::Argument))
+    }
+}
+
+impl<'i> Call<'i> {
+    /// A call with these encoded `arguments`.
+    ///
+    /// `scratch` is for results that have to be written somewhere, and can be used again for the next call. `phase` is
+    /// told of each phase from `Building` or `Running` on, before it begins. `deliver` gets the encoded result, which is gone when it
+    /// returns; it is called once, and not at all if the call fails.
+    pub fn new(arguments: &'i [u8], scratch: &'i mut Vec<u8>, phase: &'i dyn Fn(Phase), deliver: &'i mut dyn FnMut(&[u8])) -> Self {
+        Call { arguments: Arguments(arguments), scratch, phase, deliver }
+    }
+
+    /// Takes off the next argument.
+    pub fn argument<T, C: Codec<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<T, CodecError> {
+        self.arguments.argument(codec, name, ty)
+    }
+
+    /// Takes off the next argument, which is to be lent.
+    pub fn borrowed<T: ?Sized, C: Lend<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<C::Held<'i>, CodecError> {
+        self.arguments.borrowed(codec, name, ty)
+    }
+
+    /// Takes off the object whose method is called.
+    pub fn object(&mut self) -> Result<Described<'i>, CodecError> {
+        let described = Described::take(&mut self.arguments.0);
+        described.map_err(|error| error.context("decode which object is meant").on(Side::Argument))
+    }
+
+    /// To be called between the last argument and the building of an object, where it has to be built.
+    pub(crate) fn build(&mut self) -> Result<(), CodecError> {
+        self.arguments.end()?;
+        (self.phase)(Phase::Building);
+        Ok(())
     }
 
     /// To be called between the last argument and the target.
     pub fn run(&mut self) -> Result<(), CodecError> {
-        wire::nothing_left(self.arguments).map_err(|error| error.context("decode the arguments").on(Side::Argument))?;
+        self.arguments.end()?;
         (self.phase)(Phase::Running);
         Ok(())
     }

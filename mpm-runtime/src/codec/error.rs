@@ -27,6 +27,11 @@ impl CodecError {
         CodecError { chain: vec![reason.into()], side: None }
     }
 
+    /// Arguments with which nothing can be done, for this reason.
+    pub(crate) fn refused(reason: String) -> Self {
+        Self::new(reason).on(Side::Argument)
+    }
+
     /// Says what was about to be done when this happened.
     pub(crate) fn context(mut self, doing: impl Into<String>) -> Self {
         self.chain.push(doing.into());

@@ -21,6 +21,7 @@ mod encoder;
 mod error;
 mod failure;
 mod lend;
+mod object;
 mod panic;
 mod pick;
 #[cfg(test)]
@@ -29,12 +30,14 @@ mod value;
 mod wire;
 
 pub use bytes::ByteRun;
-pub use call::{Call, lend, put, put_lent, read};
+pub use call::{Arguments, Call, CallError, lend, put, put_lent, read};
 pub(crate) use call::{Decode, decode_caught};
 pub use encoder::Encoder;
 pub use error::CodecError;
 pub use failure::Failure;
 pub use lend::Lend;
+pub(crate) use object::{Cause, Unbuilt};
+pub use object::{Described, Key};
 pub(crate) use panic::NoValue;
 pub use panic::{Panic, panic_message};
 pub use pick::{PickBytes, PickInner, PickOuter, PickSerde, Tag};

@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::call::CallError;
+use super::object::Unbuilt;
+
 /// A panic in a target, as the parent gets to know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -39,6 +42,17 @@ pub(crate) enum NoValue {
     Panicked(Panic),
     BadArguments(String),
     BadResult(String),
+    NotBuilt(Box<Unbuilt>),
+}
+
+impl From<CallError> for NoValue {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Codec(error) if error.is_argument() => Self::BadArguments(error.to_string()),
+            CallError::Codec(error) => Self::BadResult(error.to_string()),
+            CallError::NotBuilt(unbuilt) => Self::NotBuilt(unbuilt),
+        }
+    }
 }
 
 /// As the end of a sentence that begins with the target's name.
@@ -47,6 +61,7 @@ impl fmt::Display for NoValue {
         match self {
             Self::Panicked(panic) => panic.fmt(f),
             Self::BadArguments(reason) | Self::BadResult(reason) => write!(f, "failed: {reason}"),
+            Self::NotBuilt(unbuilt) => unbuilt.fmt(f),
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Phase {
     Encoding = 3,
     /// It was sending the answer.
     Sending = 4,
+    /// It was building the object whose method the job calls. It comes between decoding and running.
+    Building = 5,
 }
 
 impl Phase {
@@ -31,6 +33,7 @@ impl Phase {
             1 => Self::Decoding,
             3 => Self::Encoding,
             4 => Self::Sending,
+            5 => Self::Building,
             _ => Self::Running,
         }
     }
@@ -39,7 +42,7 @@ impl Phase {
     #[must_use]
     pub const fn did_run(self) -> DidRun {
         match self {
-            Self::Claimed | Self::Decoding => DidRun::No,
+            Self::Claimed | Self::Decoding | Self::Building => DidRun::No,
             Self::Running => DidRun::Maybe,
             Self::Encoding | Self::Sending => DidRun::Yes,
         }
@@ -52,6 +55,7 @@ impl Phase {
             Self::Running => "while running",
             Self::Encoding => "while encoding the result of",
             Self::Sending => "while sending the result of",
+            Self::Building => "while building the object for",
         }
     }
 }
@@ -196,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_phase_survives_as_a_number_and_an_unknown_number_promises_least() {
-        for phase in [Phase::Claimed, Phase::Decoding, Phase::Running, Phase::Encoding, Phase::Sending] {
+        for phase in [Phase::Claimed, Phase::Decoding, Phase::Running, Phase::Encoding, Phase::Sending, Phase::Building] {
             assert_eq!(Phase::from_u32(phase as u32), phase);
         }
         assert_eq!(Phase::from_u32(77).did_run(), DidRun::Maybe);

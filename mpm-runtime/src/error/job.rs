@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::build::NotBuilt;
 use super::death::Death;
 use super::limits::{Expired, Poisoned, TimedOut};
 
@@ -17,6 +18,8 @@ pub enum JobError {
     Panicked(Box<Panicked>),
     /// The worker died with the job. It is replaced.
     Died(Box<Death>),
+    /// The object whose method the job calls could not be built. The job did not run; its worker goes on.
+    NotBuilt(Box<NotBuilt>),
     /// The job was taken back, or ended while it ran: by [`JobHandle::cancel`](crate::JobHandle::cancel) or
     /// [`JobHandle::abort`](crate::JobHandle::abort), or because the pool ended.
     Cancelled(Cancelled),
@@ -49,6 +52,12 @@ impl JobError {
         matches!(self, Self::Panicked(_))
     }
 
+    /// Whether the job's object could not be built, so that the job did not run.
+    #[must_use]
+    pub const fn is_not_built(&self) -> bool {
+        matches!(self, Self::NotBuilt(_))
+    }
+
     /// Whether the job ran longer than it may.
     #[must_use]
     pub const fn is_timed_out(&self) -> bool {
@@ -72,6 +81,7 @@ impl JobError {
         match &mut self {
             Self::Panicked(panic) => panic.job = id,
             Self::Died(death) => death.job = id,
+            Self::NotBuilt(report) => report.job = id,
             Self::Cancelled(cancelled) => cancelled.job = id,
             Self::TimedOut(error) => error.job = id,
             Self::Expired(error) => error.job = id,
@@ -94,6 +104,7 @@ impl fmt::Display for JobError {
         match self {
             Self::Panicked(panic) => panic.fmt(f),
             Self::Died(death) => death.fmt(f),
+            Self::NotBuilt(report) => report.fmt(f),
             Self::Cancelled(Cancelled { job, target, reason }) => write!(f, "job {job} (`{target}`) was cancelled: {reason}"),
             Self::TimedOut(error) => error.fmt(f),
             Self::Expired(error) => error.fmt(f),
@@ -139,10 +150,15 @@ impl fmt::Display for Panicked {
             write!(f, " at {location}")?;
         }
         write!(f, " in worker {} (pid {}): {}", self.worker, self.pid, self.message)?;
-        match &self.backtrace {
-            Some(backtrace) if f.alternate() || backtraces_are_wanted() => write!(f, "\n  backtrace in the worker:\n{backtrace}"),
-            _ => Ok(()),
-        }
+        write_backtrace(f, self.backtrace.as_deref())
+    }
+}
+
+/// Appends the backtrace of a worker's panic, where it is wanted.
+pub(super) fn write_backtrace(f: &mut fmt::Formatter<'_>, backtrace: Option<&str>) -> fmt::Result {
+    match backtrace {
+        Some(backtrace) if f.alternate() || backtraces_are_wanted() => write!(f, "\n  backtrace in the worker:\n{backtrace}"),
+        _ => Ok(()),
     }
 }
 

@@ -21,12 +21,14 @@ pub(crate) enum Kind {
     BadResult = 4,
     /// The job ended itself, as it was asked to.
     EndedEarly = 5,
+    /// The job's object could not be built; the payload says why.
+    NotBuilt = 6,
 }
 
 impl Kind {
     pub(super) fn from_u32(number: u32) -> Option<Self> {
-        let kinds = [Self::Value, Self::Panicked, Self::BadArguments, Self::BadResult, Self::EndedEarly];
-        kinds.into_iter().find(|kind| *kind as u32 == number)
+        let all = [Self::Value, Self::Panicked, Self::BadArguments, Self::BadResult, Self::EndedEarly, Self::NotBuilt];
+        all.into_iter().find(|kind| *kind as u32 == number)
     }
 }
 

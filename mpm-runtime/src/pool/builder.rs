@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::face::Pool;
-use super::preload::{Preload, Preloaded};
+use super::preload::{Preload, Preloads};
 use super::settings::Settings;
 use super::shared::Shared;
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind, Result};
-use crate::registry::{Job, Registry, Target};
+use crate::registry::Registry;
 use crate::start::{
     Origin, Plan, StartMethod, check_environment, check_name, default_start_method, fork_template, installed, template_for,
     usual_start_method,
@@ -36,6 +36,7 @@ const VARIABLE: &str = "MPM_WORKERS";
 /// | [`start`](Self::start) | as [`start_method`](crate::start_method) says: `ForkServer` |
 /// | [`max_jobs`](Self::max_jobs) | 0: workers are not replaced |
 /// | [`preload`](Self::preload) | nothing |
+/// | [`objects`](Self::objects) | 16 in each worker |
 /// | [`timeout`](Self::timeout), [`cpu_time`](Self::cpu_time) | none |
 /// | [`retries`](Self::retries) | none |
 /// | [`grace`](Self::grace) | 2 seconds |
@@ -56,14 +57,14 @@ pub struct Builder {
     workers: Option<usize>,
     env: Vec<(OsString, OsString)>,
     cwd: Option<PathBuf>,
-    preload: Preload,
+    preload: Preloads,
     start: Option<StartMethod>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         let settings = Settings::default();
-        Self { settings, workers: None, env: Vec::new(), cwd: None, preload: Preload::default(), start: None }
+        Self { settings, workers: None, env: Vec::new(), cwd: None, preload: Preloads::default(), start: None }
     }
 
     /// The pool's name. Its workers are called `name-0`, `name-1`, … in reports, messages and `ps`.
@@ -118,15 +119,15 @@ impl Builder {
         self
     }
 
-    /// Runs a job before there are workers: to load what all of them need. May be called several times; the jobs run in this
-    /// order.
+    /// Runs a job, or builds an object (`.preload(&object)`), before there are workers: to load what all of them need. May be called
+    /// several times; all is done in this order.
     ///
-    /// With [`ForkServer`](StartMethod::ForkServer) and [`Fork`](StartMethod::Fork) it runs once, in the template, on a
-    /// thread that ends with it. What it leaves in statics, all workers have, and share its memory until one of them writes
-    /// there. With [`Spawn`](StartMethod::Spawn) it runs in each worker before that takes jobs.
+    /// With [`ForkServer`](StartMethod::ForkServer) and [`Fork`](StartMethod::Fork) that is done once, in the template, on a
+    /// thread that ends with it. What a job leaves in statics, and the object, all workers have, and share its memory until one of
+    /// them writes there. With [`Spawn`](StartMethod::Spawn) it is done in each worker before that takes jobs.
     ///
-    /// A job that panics, fails or takes longer than [`start_timeout`](Self::start_timeout) makes the pool fail with that
-    /// reason; so does one that leaves threads running in a template.
+    /// A job or constructor that panics, fails or takes longer than [`start_timeout`](Self::start_timeout) makes the pool fail with
+    /// that reason; so does one that leaves threads running in a template.
     ///
     /// ```
     /// use std::sync::OnceLock;
@@ -152,8 +153,18 @@ impl Builder {
     ///     Ok(())
     /// }
     /// ```
-    pub fn preload<F: Target<Output: Preloaded>>(mut self, job: Job<'_, F>) -> Self {
-        self.preload.add(&job);
+    pub fn preload(mut self, what: impl Preload) -> Self {
+        self.preload.add(what);
+        self
+    }
+
+    /// How many objects each worker keeps, at least 1. When one more is wanted, the one that was not used for longest is dropped;
+    /// should it be wanted again, it is built again.
+    ///
+    /// Objects are those of `#[worker] impl`, one for each `T::remote(…)`, and of `#[worker] struct`. What a worker has and has not
+    /// used yet of what was preloaded does not count.
+    pub fn objects(mut self, objects: usize) -> Self {
+        self.settings.objects = objects;
         self
     }
 
@@ -248,6 +259,9 @@ fn check(settings: &Settings, env: &[(OsString, OsString)]) -> Result<()> {
         if time.is_some_and(|time| time.is_zero()) {
             return refuse(format!("Builder::{name}(0): no job could end in time"));
         }
+    }
+    if settings.objects == 0 {
+        return refuse("Builder::objects(0): a worker keeps at least the object that it uses".to_owned());
     }
     check_name("Builder::name", &settings.name)?;
     check_environment("Builder::env", env)

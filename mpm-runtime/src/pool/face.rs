@@ -137,6 +137,37 @@ impl Pool {
         Map::new(self, Box::new(inputs.into_iter()))
     }
 
+    /// As [`map`](Self::map), over jobs of one target: for the methods of objects, whose jobs know their object.
+    ///
+    /// ```
+    /// use mpm::{Pool, worker};
+    ///
+    /// struct Scale(f64);
+    ///
+    /// #[worker]
+    /// impl Scale {
+    ///     fn new(factor: f64) -> Self {
+    ///         Scale(factor)
+    ///     }
+    ///
+    ///     fn apply(&self, value: f64) -> f64 {
+    ///         self.0 * value
+    ///     }
+    /// }
+    ///
+    /// #[mpm::main]
+    /// fn main() -> mpm::Result<()> {
+    ///     let pool = Pool::builder().workers(2).build()?;
+    ///     let half = Scale::remote(0.5);
+    ///     let halves: Result<Vec<f64>, _> = pool.map_jobs([4.0, 5.0].map(|value| half.apply(value))).collect();
+    ///     assert_eq!(halves?, [2.0, 2.5]);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn map_jobs<'a, F: Target>(&'a self, jobs: impl IntoIterator<Item = Job<'a, F>, IntoIter: 'a>) -> Map<'a, F> {
+        Map::new(self, Box::new(jobs.into_iter().map(Job::into_args)))
+    }
+
     /// As [`map`](Self::map), but gives the outcomes in the order in which the jobs end, each with the index of its input.
     pub fn map_unordered<'a, F: Target>(&'a self, inputs: impl IntoIterator<Item = F::Args<'a>> + 'a) -> MapUnordered<'a, F> {
         MapUnordered::new(self, Box::new(inputs.into_iter()))

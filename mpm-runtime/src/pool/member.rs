@@ -21,7 +21,7 @@ use super::cell::{Cell, Facts, Raw};
 use super::ended::Ended;
 use super::overdue::{Cause, Overdue};
 use super::policy::average;
-use crate::codec::Panic;
+use crate::codec::{Panic, Unbuilt};
 use crate::error::{DataError, EndReason, JobError, Panicked};
 use crate::link::{Kind, ParentEnd, Payload, Received};
 use crate::start::{Capture, ChildProcess, Origin};
@@ -262,6 +262,13 @@ impl Process {
             Kind::BadArguments => JobError::Decode(data(text(&payload))),
             Kind::BadResult => JobError::Encode(data(text(&payload))),
             Kind::EndedEarly => self.outcome_of_early_end(cell),
+            Kind::NotBuilt => {
+                let unread = |e| Unbuilt::unread(format!("(the worker's report cannot be read: {e})"));
+                let unbuilt = postcard::from_bytes(&payload).unwrap_or_else(unread);
+                let mut report = unbuilt.into_report(&self.worker, self.pid(), cell.target, job);
+                report.attempt = cell.attempt();
+                JobError::NotBuilt(Box::new(report))
+            }
             Kind::Panicked => {
                 let unread = |e| Panic::new(format!("(the worker's report of the panic cannot be read: {e})"));
                 let panic = postcard::from_bytes(&payload).unwrap_or_else(unread);

@@ -48,5 +48,5 @@ pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_
 pub use face::Pool;
 pub use handle::{JobHandle, Report};
 pub use map::Map;
-pub use preload::Preloaded;
+pub use preload::{Preload, PreloadEntry, Preloaded, PreloadedObject};
 pub use unordered::MapUnordered;

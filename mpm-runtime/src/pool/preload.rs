@@ -1,11 +1,11 @@
-//! Jobs that run before there are workers: kept by the builder, checked when their results come.
+//! What is done before there are workers, jobs and objects: kept by the builder, checked when its results come.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::codec::panic_message;
 use crate::error::{Error, Kind, Result};
-use crate::registry::{Job, Registry, Target, UnknownTarget};
+use crate::registry::{Job, Registry, Remote, Target, UnknownTarget};
 use crate::start::{self, CheckPreload, PreloadJob};
 
 /// What a preload job may return: nothing, or a `Result` of nothing whose error can be shown.
@@ -34,28 +34,74 @@ impl<E: fmt::Display> Preloaded for std::result::Result<(), E> {
     }
 }
 
-/// The preload jobs of a builder, encoded.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Preload(Vec<Entry>);
+/// What [`Builder::preload`](crate::Builder::preload) takes: a job, or a reference to the description of an object, which
+/// `T::remote(…)` returns. The object has to be `Send`, since it is built on another thread than the one that uses it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be preloaded",
+    label = "a job, or a reference to what `T::remote(…)` returns, can be",
+    note = "for an object write `.preload(&object)`"
+)]
+pub trait Preload {
+    /// What is kept of it until the pool is built.
+    #[doc(hidden)]
+    fn entry(self) -> PreloadEntry;
+}
 
+impl<F: Target<Output: Preloaded>> Preload for Job<'_, F> {
+    fn entry(self) -> PreloadEntry {
+        let arguments = self.encode_caught();
+        PreloadEntry { name: F::NAME, index: Registry::index_of::<F>, arguments, check: check::<F> }
+    }
+}
+
+impl<R: Remote<Constructor: PreloadedObject>> Preload for &R {
+    fn entry(self) -> PreloadEntry {
+        PreloadEntry {
+            name: R::CONSTRUCTOR,
+            index: |registry| registry.find(R::CONSTRUCTOR),
+            arguments: self.blueprint().encode().map_err(|e| e.to_string()),
+            // What goes wrong with an object is the worker's to say.
+            check: |_| Ok(()),
+        }
+    }
+}
+
+/// An object that one thread can build for another one, or the constructor that stands for it.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this object cannot be preloaded, since it is not `Send`",
+    label = "what `{Self}` makes is not `Send`",
+    note = "it would be built on one thread, before there are workers, and used on another one; without `preload` each worker builds \
+            it where it uses it"
+)]
+pub trait PreloadedObject: Send {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send> PreloadedObject for T {}
+
+/// One thing that is preloaded, encoded.
+#[doc(hidden)]
 #[derive(Clone, Debug)]
-struct Entry {
+pub struct PreloadEntry {
     name: &'static str,
     index: fn(&'static Registry) -> std::result::Result<u32, UnknownTarget>,
     arguments: std::result::Result<Vec<u8>, String>,
     check: CheckPreload,
 }
 
-impl Preload {
-    pub(super) fn add<F: Target<Output: Preloaded>>(&mut self, job: &Job<'_, F>) {
-        let arguments = job.encode_caught();
-        self.0.push(Entry { name: F::NAME, index: Registry::index_of::<F>, arguments, check: check::<F> });
+/// All that a builder preloads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Preloads(Vec<PreloadEntry>);
+
+impl Preloads {
+    pub(super) fn add(&mut self, what: impl Preload) {
+        self.0.push(what.entry());
     }
 
     /// The jobs as a template gets them.
     pub(super) fn resolve(self, registry: &'static Registry) -> Result<start::Preload> {
         let mut all = start::Preload::default();
-        for Entry { name, index, arguments, check } in self.0 {
+        for PreloadEntry { name, index, arguments, check } in self.0 {
             let refuse = |reason: String| Error::new(Kind::Setting, format!("Builder::preload: job `{name}`: {reason}"));
             let target = index(registry).map_err(|e| refuse(e.to_string()))?;
             all.jobs.push(PreloadJob { target, name: name.to_owned(), arguments: arguments.map_err(refuse)? });

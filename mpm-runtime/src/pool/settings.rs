@@ -14,6 +14,8 @@ pub(super) struct Settings {
     pub(super) method: StartMethod,
     /// After so many jobs a process is replaced; 0 for never.
     pub(super) max_jobs: u64,
+    /// So many objects a process keeps.
+    pub(super) objects: usize,
     pub(super) grace: Duration,
     pub(super) start_timeout: Duration,
     /// How long one try at a job may run, where neither the job nor its target says.
@@ -27,6 +29,9 @@ pub(super) struct Settings {
 /// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How many objects a worker keeps, unless chosen otherwise.
+const OBJECTS: usize = 16;
+
 impl Default for Settings {
     fn default() -> Self {
         let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
@@ -37,6 +42,7 @@ impl Default for Settings {
             queue: 1024,
             method,
             max_jobs: 0,
+            objects: OBJECTS,
             grace,
             start_timeout,
             timeout: None,

@@ -122,6 +122,7 @@ impl Supervisor {
             plan: &self.shared.plan,
             method: self.method,
             max_jobs: settings.max_jobs,
+            objects: settings.objects,
             doorbell: &self.shared.doorbell,
             registry: self.shared.registry,
         };

@@ -165,6 +165,9 @@ impl Running {
                 job: 0,
                 attempt: 1,
             })),
+            Ok(NoValue::NotBuilt(unbuilt)) => {
+                JobError::NotBuilt(Box::new(unbuilt.into_report(&self.name, self.pid, self.target, 0)))
+            }
             Ok(NoValue::BadArguments(reason)) => JobError::Decode(self.data_error(reason, true)),
             Ok(NoValue::BadResult(reason)) => JobError::Encode(self.data_error(reason, true)),
             Err(reason) => self.bad_data(format!("its report cannot be read: {reason}"), false),

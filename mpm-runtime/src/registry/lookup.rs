@@ -34,6 +34,11 @@ impl Registry {
         index.ok_or_else(|| UnknownTarget::new(F::NAME, &self.targets))
     }
 
+    /// The place of the target of this name.
+    pub(crate) fn find(&self, name: &str) -> Result<u32, UnknownTarget> {
+        self.position(name).ok_or_else(|| UnknownTarget::new(name, &self.targets))
+    }
+
     /// A number that differs, as good as certainly, if the names or signatures differ.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint

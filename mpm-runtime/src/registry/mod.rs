@@ -3,22 +3,28 @@
 //!
 //! Invariant: nothing here runs a job.
 
+mod constructor;
 mod job;
 mod lookup;
 mod note;
+mod object;
 mod options;
 mod registration;
 mod retry;
+mod short;
 mod target;
 #[cfg(test)]
 mod tests;
 mod unknown;
 
+pub use constructor::{Constructed, TellBoxed, TellError, TellShown};
 pub use job::Job;
 pub use lookup::Registry;
 pub(crate) use note::{Ask, Note};
+pub use object::{Blueprint, BuildError, Object, Remote};
 pub(crate) use options::{JobOptions, Judge};
 pub use registration::Registration;
 pub use retry::Retry;
+pub use short::{OwnRemote, Worker};
 pub use target::{Index, Target};
 pub use unknown::{DuplicateTarget, UnknownTarget};

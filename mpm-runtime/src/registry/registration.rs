@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::codec::{Call, CodecError};
+use crate::codec::{Call, CallError};
 
 /// One target, as `#[worker]` submits it.
 #[doc(hidden)]
@@ -24,7 +24,7 @@ pub struct Registration {
     /// How often a job that may have run is run again, if the target says so.
     pub retries: Option<u32>,
     /// Decodes the arguments, calls the function, delivers the result.
-    pub call: fn(&mut Call<'_>) -> Result<(), CodecError>,
+    pub call: fn(&mut Call<'_>) -> Result<(), CallError>,
 }
 
 inventory::collect!(Registration);

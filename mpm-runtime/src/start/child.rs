@@ -41,6 +41,8 @@ pub(crate) struct Duties {
     pub(crate) run_one: RunOne,
     /// Runs a closure: its panic, if it does.
     pub(crate) guard: fn(&mut dyn FnMut()) -> Result<(), Panic>,
+    /// What a process does last that has run its one job.
+    pub(crate) tidy: fn(),
 }
 
 /// What the worker loop gets.
@@ -53,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) index: u32,
     /// After so many jobs it ends; 0 for never.
     pub(crate) max_jobs: u64,
+    /// So many objects it keeps.
+    pub(crate) objects: usize,
 }
 
 /// Who has started this process.
@@ -106,7 +110,11 @@ pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     drop(socket);
     match begun {
         Ok((duties, Task::Serve(setup))) => finish((duties.serve)(*setup).code()),
-        Ok((duties, Task::Single(single))) => finish(single.run(duties.run_one)),
+        Ok((duties, Task::Single(single))) => {
+            let code = single.run(duties.run_one);
+            (duties.tidy)();
+            finish(code)
+        }
         Err(refusal) => refusal.end(),
     }
 }
@@ -151,13 +159,14 @@ fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
             fill_standard_streams();
         }
         match (hello.duty, link) {
-            (Duty::Serve { max_jobs, index }, Some([requests, responses, doorbell])) => {
+            (Duty::Serve { max_jobs, index, objects }, Some([requests, responses, doorbell])) => {
                 if !is_prepared {
                     (installed().map_err(|e| e.to_string())?.duties.prepare)();
                 }
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
                 let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
-                Ok(Task::Serve(Box::new(Setup { link, registry, worker: hello.name.clone(), index, max_jobs })))
+                let worker = hello.name.clone();
+                Ok(Task::Serve(Box::new(Setup { link, registry, worker, index, max_jobs, objects })))
             }
             (Duty::Single { target, arguments, .. }, _) => {
                 let arguments = arguments.open(&mut beside).map_err(|e| format!("take over the arguments: {e}"))?;

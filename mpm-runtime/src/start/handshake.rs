@@ -22,7 +22,7 @@ use super::plan::Directory;
 use crate::sys::Socket;
 
 /// Changes whenever the link or these messages change; both sides are the same file, so a difference means a mix-up.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 4;
 /// The longest message: a path, some names, a parcel.
 const LONGEST: usize = 64 * 1024;
 /// The longest order and answer: some numbers.
@@ -56,8 +56,8 @@ pub(crate) struct Hello {
 pub(crate) enum Duty {
     /// It forks others.
     Template,
-    /// It takes jobs from a link, so many before it ends by itself; 0 for no end.
-    Serve { max_jobs: u64, index: u32 },
+    /// It takes jobs from a link, so many before it ends by itself, 0 for no end; and keeps so many objects.
+    Serve { max_jobs: u64, index: u32, objects: usize },
     /// It runs this one job, with these of its three standard streams replaced.
     Single { target: u32, arguments: Parcel, streams: [bool; 3] },
 }

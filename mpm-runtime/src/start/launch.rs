@@ -34,6 +34,7 @@ pub(crate) struct Offer<'a> {
     pub(crate) plan: &'a Arc<Plan>,
     pub(crate) method: StartMethod,
     pub(crate) max_jobs: u64,
+    pub(crate) objects: usize,
     pub(crate) doorbell: &'a Doorbell,
     pub(crate) registry: &'a Registry,
 }
@@ -58,10 +59,10 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
 
 /// Makes a link and everything else that a new worker gets, and puts its hello into its socket.
 pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)> {
-    let &Offer { worker, index, plan, method, max_jobs, doorbell, registry } = offer;
+    let &Offer { worker, index, plan, method, max_jobs, objects, doorbell, registry } = offer;
     let (link, fds, control) = ParentEnd::create().map_err(system("make the shared memory of a worker"))?;
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a worker"))?;
-    let (hello, beside) = hello(worker, plan, method, Duty::Serve { max_jobs, index }, registry)?;
+    let (hello, beside) = hello(worker, plan, method, Duty::Serve { max_jobs, index, objects }, registry)?;
     let [requests, responses] = fds.as_fds();
     let ties = if method == StartMethod::Spawn { Some(ties()?) } else { None };
     greet(link.socket(), &Hello { daemon: true, ..hello }, ties.as_deref(), &[requests, responses, doorbell.ringer()], &beside)?;

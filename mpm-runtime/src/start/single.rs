@@ -28,6 +28,7 @@ impl Single {
         let tell = |phase: Phase| {
             tell_phase(&self.socket, phase);
             fault_point(match phase {
+                Phase::Building => "building",
                 Phase::Running => "running",
                 Phase::Encoding => "encoding",
                 _ => "sending",

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::current::{self, EndedEarly};
 use super::panic::{forget_panics, last_panic};
-use super::serve::discard;
+use super::serve::{describe, discard};
 use crate::codec::{Call, panic_message};
 use crate::error::Phase;
 use crate::link::{Corrupt, Desk, Items, Kind, Request, WorkerEnd};
@@ -45,6 +45,7 @@ fn run(items: &mut Items<'_>, registration: &Registration, arguments: &[u8], scr
     let enter = |phase: Phase| {
         notes.phase(phase as u32);
         fault_point(match phase {
+            Phase::Building => "item-building",
             Phase::Running => "item-running",
             Phase::Encoding => "item-encoding",
             _ => "item-sending",
@@ -64,8 +65,7 @@ fn run(items: &mut Items<'_>, registration: &Registration, arguments: &[u8], scr
         // The result could not be put into shared memory: it counts as one that cannot travel.
         (Some(Err(error)), _) => items.send(Kind::BadResult, format!("send the result: {error}").as_bytes()),
         (None, Ok(Ok(()))) => items.send(Kind::BadResult, b""),
-        (None, Ok(Err(error))) if error.is_argument() => items.send(Kind::BadArguments, error.to_string().as_bytes()),
-        (None, Ok(Err(error))) => items.send(Kind::BadResult, error.to_string().as_bytes()),
+        (None, Ok(Err(error))) => describe(&error).and_then(|(kind, text)| items.send(kind, &text)),
         (None, Err(payload)) if payload.is::<EndedEarly>() => items.send(Kind::EndedEarly, b""),
         (None, Err(payload)) => {
             let panic = last_panic(panic_message(&*payload));

@@ -51,6 +51,15 @@ pub(super) fn forget_panics() {
     }
 }
 
+/// Runs what may panic and catch that; what is noted stays as it was.
+pub(super) fn apart<R>(run: impl FnOnce() -> R) -> R {
+    let (noted, is_noted) = (LAST.take(), IS_NOTED.get());
+    let result = run();
+    LAST.set(noted);
+    IS_NOTED.set(is_noted);
+    result
+}
+
 /// The panic whose message is `message`, with what was noted of it.
 pub(super) fn last_panic(message: String) -> Panic {
     let noted = LAST.take();

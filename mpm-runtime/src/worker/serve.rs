@@ -1,13 +1,15 @@
 //! The worker's loop: claim, decode, run, encode, answer.
 
 use std::any::Any;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::current::{self, EndedEarly};
 use super::items::run_items;
+use super::objects::{drop_objects, keep_at_most};
 use super::panic::{forget_panics, last_panic};
-use crate::codec::{Call, CodecError, panic_message};
+use crate::codec::{Call, CallError, panic_message};
 use crate::error::{Phase, WorkerExit};
 use crate::link::{Answer, Corrupt, Desk, Kind, Request, WorkerEnd};
 use crate::registry::{Registration, Registry};
@@ -16,18 +18,19 @@ use crate::sys::{fault_point, say};
 
 /// Runs jobs until the parent says stop.
 pub(crate) fn serve(setup: Setup) -> WorkerExit {
-    let Setup { link, registry, worker, index, max_jobs } = setup;
+    let Setup { link, registry, worker, index, max_jobs, objects } = setup;
     // It ends with the process. Closing what a job has closed already would abort: std checks that in debug builds.
     let mut link = ManuallyDrop::new(link);
     let desk = link.desk();
     current::open(worker.clone(), index, desk.clone());
     let mut scratch = Vec::new();
     let mut jobs = 0;
+    keep_at_most(objects);
     loop {
         let done = match link.claim() {
             Ok(Some(request)) if request.items > 0 => run_items(&mut link, registry, &request, &desk, &mut scratch),
             Ok(Some(request)) => run(&mut link, registry, &request, &desk, &mut scratch).map(|()| 1),
-            Ok(None) => return WorkerExit::Finished,
+            Ok(None) => break,
             Err(corrupt) => Err(corrupt),
         };
         match done {
@@ -38,9 +41,12 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
             }
         }
         if max_jobs > 0 && jobs >= max_jobs {
-            return WorkerExit::Finished;
+            break;
         }
     }
+    fault_point("dropping");
+    drop_objects();
+    WorkerExit::Finished
 }
 
 /// Runs one claimed request and answers it exactly once.
@@ -63,8 +69,7 @@ fn run(link: &mut WorkerEnd, registry: &Registry, request: &Request, desk: &Desk
         let sent = match ended {
             // The result could not be put into shared memory: it counts as one that cannot travel.
             Ok(Ok(failed)) => job.send(Kind::BadResult, failed.unwrap_or_default().as_bytes()),
-            Ok(Err(error)) if error.is_argument() => job.send(Kind::BadArguments, error.to_string().as_bytes()),
-            Ok(Err(error)) => job.send(Kind::BadResult, error.to_string().as_bytes()),
+            Ok(Err(error)) => describe(&error).and_then(|(kind, text)| job.send(kind, &text)),
             Err(payload) if payload.is::<EndedEarly>() => job.send(Kind::EndedEarly, b""),
             Err(payload) => job.panicked(payload),
         };
@@ -84,13 +89,14 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Calls the target. `Ok(None)` when the result is on its way, `Ok(Some(…))` when sending it failed.
-    fn call(&mut self, registration: &Registration, arguments: &[u8], scratch: &mut Vec<u8>) -> Result<Option<String>, CodecError> {
+    fn call(&mut self, registration: &Registration, arguments: &[u8], scratch: &mut Vec<u8>) -> Result<Option<String>, CallError> {
         let notes = self.answer.notes();
         let mut failed = None;
         let mut deliver = |bytes: &[u8]| failed = self.send(Kind::Value, bytes).err().map(|e| format!("send the result: {e}"));
         let enter = |phase: Phase| {
             notes.phase(phase as u32);
             fault_point(match phase {
+                Phase::Building => "building",
                 Phase::Running => "running",
                 Phase::Encoding => "encoding",
                 _ => "sending",
@@ -100,19 +106,28 @@ impl Job<'_> {
         Ok(failed)
     }
 
-    fn send(&mut self, kind: Kind, payload: &[u8]) -> std::io::Result<()> {
+    fn send(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
         let ran = self.answer.elapsed();
         self.answer.send(kind, ran, payload)?;
         self.answered = true;
         Ok(())
     }
 
-    fn panicked(&mut self, payload: Box<dyn Any + Send>) -> std::io::Result<()> {
+    fn panicked(&mut self, payload: Box<dyn Any + Send>) -> io::Result<()> {
         let panic = last_panic(panic_message(&*payload));
         discard(payload);
-        let text = postcard::to_stdvec(&panic).map_err(std::io::Error::other)?;
+        let text = postcard::to_stdvec(&panic).map_err(io::Error::other)?;
         self.send(Kind::Panicked, &text)
     }
+}
+
+/// Why a call delivered nothing, as it is answered.
+pub(super) fn describe(error: &CallError) -> io::Result<(Kind, Vec<u8>)> {
+    Ok(match error {
+        CallError::Codec(error) if error.is_argument() => (Kind::BadArguments, error.to_string().into_bytes()),
+        CallError::Codec(error) => (Kind::BadResult, error.to_string().into_bytes()),
+        CallError::NotBuilt(unbuilt) => (Kind::NotBuilt, postcard::to_stdvec(unbuilt).map_err(io::Error::other)?),
+    })
 }
 
 /// Drops the payload of a panic, which may panic once more; that must not end the worker. The payload of that panic is

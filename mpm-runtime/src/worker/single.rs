@@ -13,11 +13,7 @@ pub(crate) fn run_one(registration: &Registration, arguments: &[u8], phase: &dyn
     let mut deliver = |bytes: &[u8]| result.extend_from_slice(bytes);
     let mut call = || called = (registration.call)(&mut Call::new(arguments, &mut Vec::new(), phase, &mut deliver));
     guard(&mut call).map_err(NoValue::Panicked)?;
-    match called {
-        Ok(()) => Ok(result),
-        Err(error) if error.is_argument() => Err(NoValue::BadArguments(error.to_string())),
-        Err(error) => Err(NoValue::BadResult(error.to_string())),
-    }
+    called.map(|()| result).map_err(NoValue::from)
 }
 
 /// Runs a closure: where and why it panicked, if it did.

@@ -18,5 +18,7 @@ mod tests;
 mod write;
 
 pub(crate) use read::take_value;
-pub(crate) use run::{not_utf8, nothing_left, put_length, put_run, take_byte, take_run, too_short, utf8};
+pub(crate) use run::{
+    not_utf8, nothing_left, put_length, put_run, put_varint, take_byte, take_run, take_varint, too_large, too_short, utf8,
+};
 pub(crate) use write::put_value;

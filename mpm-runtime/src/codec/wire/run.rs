@@ -75,7 +75,7 @@ pub(crate) fn nothing_left(from: &[u8]) -> Result<(), CodecError> {
 const MAX_VARINT: usize = u64::BITS.div_ceil(7) as usize;
 
 /// Appends a number, seven bits to a byte, the lowest first; all bytes but the last have the top bit.
-pub(super) fn put_varint(mut number: u64, to: &mut Vec<u8>) {
+pub(crate) fn put_varint(mut number: u64, to: &mut Vec<u8>) {
     let (mut bytes, mut len) = ([0; MAX_VARINT], 1);
     for byte in &mut bytes {
         *byte = number as u8;
@@ -99,7 +99,7 @@ pub(super) fn put_varint_128(mut number: u128, to: &mut Vec<u8>) {
 }
 
 /// Takes off what [`put_varint`] appended.
-pub(super) fn take_varint(from: &mut &[u8]) -> Result<u64, CodecError> {
+pub(crate) fn take_varint(from: &mut &[u8]) -> Result<u64, CodecError> {
     // Most numbers are small.
     if let [byte @ 0..0x80, rest @ ..] = *from {
         *from = rest;
@@ -135,6 +135,6 @@ pub(super) fn take_varint_128(from: &mut &[u8]) -> Result<u128, CodecError> {
 }
 
 /// A number that does not fit its type.
-pub(super) fn too_large() -> CodecError {
+pub(crate) fn too_large() -> CodecError {
     CodecError::new("a number is too large for its type")
 }
