@@ -11,6 +11,7 @@ use super::ended::Ended;
 use super::member::{Fate, Member, Process, State, Waiting};
 use super::roster::Roster;
 use super::settings::Settings;
+use super::stuck::Look;
 use crate::link::{Patience, Shelf};
 use crate::start::StartMethod;
 
@@ -21,6 +22,8 @@ pub(super) struct Core {
     pub(super) leaving: Vec<Process>,
     /// How many jobs a process may have; 0 for no limit.
     pub(super) max_jobs: u64,
+    /// How many CPUs there are for the workers.
+    pub(super) cpus: usize,
     /// How long a process may take to end.
     grace: Duration,
     /// How processes are started.
@@ -39,6 +42,7 @@ pub(super) struct Core {
     /// Workers in a row that died soon after they were ready, without a job in between.
     pub(super) early_deaths: u32,
     pub(super) roster: Roster,
+    pub(super) look: Look,
     /// Of the threads that wait for a response.
     pub(super) patience: Patience,
     /// Counts hand-overs, for "most recently used".
@@ -69,12 +73,14 @@ pub(super) struct Ending {
 const AHEAD: usize = 3;
 
 impl Core {
-    pub(super) fn new(settings: &Settings, shelf: Arc<Shelf>) -> Self {
+    /// Of a pool for which there are so many CPUs.
+    pub(super) fn new(settings: &Settings, cpus: usize, shelf: Arc<Shelf>) -> Self {
         let slots = 0..u32::try_from(settings.workers).unwrap_or(u32::MAX);
         Self {
             members: slots.map(|slot| Member { slot, process: None, next: VecDeque::new(), not_before: None }).collect(),
             leaving: Vec::new(),
             max_jobs: settings.max_jobs,
+            cpus,
             grace: settings.grace,
             method: settings.method,
             wake: false,
@@ -85,6 +91,7 @@ impl Core {
             failures: 0,
             early_deaths: 0,
             roster: Roster::default(),
+            look: Look::default(),
             patience: Patience::default(),
             clock: 0,
             failed: None,
@@ -157,6 +164,9 @@ impl Core {
             return false;
         }
         (self.failures, self.early_deaths) = (0, 0);
+        if std::mem::take(&mut process.is_stuck) {
+            self.roster.note_moved();
+        }
         self.retire(slot);
         self.note_change(slot, before);
         true

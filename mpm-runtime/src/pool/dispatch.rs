@@ -42,8 +42,9 @@ impl Core {
                 self.waiting -= 1;
                 self.freed = true;
                 if !self.hand_over(slot, job) {
+                    // Another one may have room.
                     self.roster.set_full();
-                    return;
+                    break;
                 }
             }
         }
@@ -116,6 +117,10 @@ impl Core {
     /// queue. A job thus never waits behind a long one while a worker has nothing to do.
     fn steal(&mut self) -> bool {
         if !self.roster.is_uneven() {
+            return false;
+        }
+        if self.stays() {
+            self.ask_for_look();
             return false;
         }
         let behind = |process: &Process| process.takes_jobs() && process.in_flight.len() > 1;

@@ -5,7 +5,7 @@
 
 use super::core::Core;
 use super::member::Process;
-use super::policy::look_ahead;
+use super::policy::{look_ahead, stays};
 use crate::link::Worker;
 
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Roster {
     idle: Vec<usize>,
     /// Processes that have jobs.
     busy: usize,
+    /// Of these, those that are stuck, which may leave their CPU to others.
+    stuck: usize,
     /// Jobs that wait behind another one at their process.
     ahead: usize,
     /// Nobody had room when it was last looked at, and nothing has come back since.
@@ -31,6 +33,11 @@ pub(super) struct Roster {
 impl Roster {
     pub(super) fn busy(&self) -> usize {
         self.busy
+    }
+
+    /// A process is stuck no more.
+    pub(super) fn note_moved(&mut self) {
+        self.stuck = self.stuck.saturating_sub(1);
     }
 
     /// Whether there may be a job that another process could begin at once.
@@ -75,7 +82,7 @@ impl Core {
     /// Makes the roster anew.
     pub(super) fn survey(&mut self) {
         let mut idle = std::mem::take(&mut self.roster.sorted);
-        let (mut busy, mut ahead) = (0, 0);
+        let (mut busy, mut stuck, mut ahead) = (0, 0, 0);
         for (slot, member) in self.members.iter_mut().enumerate() {
             let Some(process) = member.process.as_mut() else { continue };
             process.is_listed = process.is_idle();
@@ -83,6 +90,7 @@ impl Core {
                 idle.push((process.last_used, slot));
             }
             busy += usize::from(!process.in_flight.is_empty());
+            stuck += usize::from(process.is_stuck);
             ahead += process.load().saturating_sub(1);
         }
         idle.sort_unstable();
@@ -90,7 +98,7 @@ impl Core {
         roster.idle.clear();
         roster.idle.extend(idle.drain(..).map(|(_, slot)| slot));
         roster.sorted = idle;
-        (roster.busy, roster.ahead, roster.is_full) = (busy, ahead, false);
+        (roster.busy, roster.stuck, roster.ahead, roster.is_full) = (busy, stuck, ahead, false);
     }
 
     /// To be called after the jobs of a slot's process have changed: it had `before`.
@@ -103,10 +111,21 @@ impl Core {
         }
     }
 
-    /// The slot for the next job, and how many it may get in a row: an idle one, the most recently used first, since its memory
-    /// is warm; else of two neighbours that have room the one with fewer jobs (Mitzenmacher, "The Power of Two Choices in
-    /// Randomized Load Balancing", 2001; here they go round).
+    /// Whether short jobs stay with those that are at work, though another one is idle.
+    pub(super) fn stays(&self) -> bool {
+        stays(self.mean, self.roster.busy.saturating_sub(self.roster.stuck), self.cpus)
+    }
+
+    /// The slot for the next job, and how many it may get in a row: one at work, where jobs stay with those and one has room; else an
+    /// idle one, the most recently used first, since its memory is warm; else any that has room.
     pub(super) fn choose(&mut self) -> Option<(usize, usize)> {
+        if self.roster.is_full && self.roster.idle.is_empty() {
+            return None;
+        }
+        let may_stay = !self.roster.is_full && !self.roster.idle.is_empty() && self.stays();
+        if may_stay && let Some(chosen) = self.neighbour(|process| !process.in_flight.is_empty()) {
+            return Some(chosen);
+        }
         while let Some(slot) = self.roster.idle.pop() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
             process.is_listed = false;
@@ -114,22 +133,24 @@ impl Core {
                 return Some((slot, 1));
             }
         }
-        if self.roster.is_full {
-            return None;
-        }
+        let chosen = if self.roster.is_full { None } else { self.neighbour(|_| true) };
+        self.roster.is_full = chosen.is_none();
+        chosen
+    }
+
+    /// Of two neighbours among those processes that have room the one with fewer jobs (Mitzenmacher, "The Power of Two Choices in
+    /// Randomized Load Balancing", 2001; here they go round), and how many jobs it may get in a row.
+    fn neighbour(&mut self, among: impl Fn(&Process) -> bool) -> Option<(usize, usize)> {
         let (count, limit) = (self.members.len(), look_ahead(self.mean));
         let room = |slot: usize| {
             let process = self.members.get(slot)?.process.as_ref()?;
             let room = limit.saturating_sub(process.link.in_flight());
             let room = process.may_take(self.max_jobs).min(room.into());
-            (process.takes_jobs() && room > 0).then(|| (usize::try_from(room).unwrap_or(usize::MAX), slot))
+            let is_fit = room > 0 && process.takes_jobs() && !process.is_stuck && among(process);
+            is_fit.then(|| (usize::try_from(room).unwrap_or(usize::MAX), slot))
         };
         let mut neighbours = (0..count).map(|step| (self.roster.cursor + step) % count).filter_map(room);
-        let chosen = [neighbours.next(), neighbours.next()].into_iter().flatten().max();
-        let Some((room, slot)) = chosen else {
-            self.roster.is_full = true;
-            return None;
-        };
+        let (room, slot) = [neighbours.next(), neighbours.next()].into_iter().flatten().max()?;
         self.roster.cursor = (slot + 1) % count;
         // As many as are its share, so that a long queue is dealt out in long runs.
         Some((slot, room.min(self.waiting.div_ceil(count).max(1))))

@@ -130,8 +130,10 @@ impl Supervisor {
             ending::proceed(core, ending, now, self.shared.settings.grace);
         }
         core.survey();
+        core.look_for_stuck(now);
         core.dispatch();
         self.fill_slots(core, now);
+        core.plan_look(now);
         core.wake = false;
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0;
         (ended, next_deadline(core))
