@@ -165,7 +165,7 @@ impl Core {
         }
         (self.failures, self.early_deaths) = (0, 0);
         if std::mem::take(&mut process.is_stuck) {
-            self.roster.note_moved();
+            self.roster.note_moved(slot);
         }
         self.retire(slot);
         self.note_change(slot, before);
