@@ -164,9 +164,7 @@ impl Core {
             return false;
         }
         (self.failures, self.early_deaths) = (0, 0);
-        if std::mem::take(&mut process.is_stuck) {
-            self.roster.note_moved(slot);
-        }
+        process.is_stuck = false;
         self.retire(slot);
         self.note_change(slot, before);
         true

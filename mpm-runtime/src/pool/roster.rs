@@ -34,13 +34,6 @@ impl Roster {
         self.at_work.len()
     }
 
-    /// The process of a slot is stuck no more.
-    pub(super) fn note_moved(&mut self, slot: usize) {
-        if !self.at_work.contains(&slot) {
-            self.at_work.push(slot);
-        }
-    }
-
     /// Whether there may be a job that another process could begin at once.
     pub(super) fn is_uneven(&self) -> bool {
         self.ahead > 0 && !self.idle.is_empty()
