@@ -157,7 +157,7 @@ fn a_map_goes_on_beside_its_own_long_jobs() {
     let path = gate.path();
     let pool = Pool::builder().workers(workers).build().unwrap();
     let long = u32::try_from(cpus()).unwrap() + 1;
-    let is_long = |n: u32| n >= FIRST && n % 50 == 0 && (n - FIRST) / 50 < long;
+    let is_long = |n: u32| n >= FIRST && n.is_multiple_of(50) && (n - FIRST) / 50 < long;
     let inputs = (0..2 * FIRST).map(|n| (n, if is_long(n) { path.as_str() } else { "" }));
     let mut outcomes = pool.map::<maybe_wait>(inputs);
     assert!((0..FIRST).all(|n| outcomes.next().unwrap().unwrap() == n));
