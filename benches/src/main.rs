@@ -57,7 +57,7 @@ enum Task {
     Scale {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
-        /// Only rows whose name has this text: one-by-one, round-trip, submit, drain, bytes, idle
+        /// Only rows whose name has this text: one-by-one, windows, map, round-trip, submit, drain, bytes, idle
         #[arg(long, default_value = "")]
         measure: String,
     },

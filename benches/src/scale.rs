@@ -29,6 +29,8 @@ const WAITING: &[u32] = &[1_000, 10_000, 100_000, 1_000_000];
 const ROWS: &[Row] = &[
     Row { key: "one-by-one", title: "200,000 jobs one by one, by workers: ns a job", sizes: WORKERS, measure: one_by_one },
     Row { key: "round-trip", title: "round trip of `add`, by workers: p50, ns", sizes: WORKERS, measure: round_trip },
+    Row { key: "windows", title: "the same, 64 at a time, by workers: ns a job", sizes: WORKERS, measure: windows },
+    Row { key: "map", title: "1,000,000 jobs by `map`, by workers: ns a job", sizes: WORKERS, measure: map },
     Row { key: "submit", title: "submission, by waiting jobs (2 workers, stopped): ns a job", sizes: WAITING, measure: submit },
     Row { key: "drain", title: "collection, by waiting jobs (2 workers): ns a job", sizes: WAITING, measure: drain },
     Row { key: "bytes", title: "resident memory of the parent, by waiting jobs: bytes a job", sizes: WAITING, measure: bytes },
@@ -81,6 +83,29 @@ fn one_by_one(workers: u32) -> f64 {
         let start = Instant::now();
         submitted(&pool, &mut jobs, count);
         collected(&mut jobs);
+        nanoseconds(start.elapsed(), count)
+    };
+    batch();
+    work::median(&mut [batch(), batch(), batch()])
+}
+
+/// Batches that end before the next one begins, so that workers become idle again and again.
+fn windows(workers: u32) -> f64 {
+    let (pool, rounds) = (pool(workers), work::amount(work::ONE_BY_ONE) / 64);
+    let mut jobs = Vec::with_capacity(64);
+    let start = Instant::now();
+    for _ in 0..rounds {
+        submitted(&pool, &mut jobs, 64);
+        collected(&mut jobs);
+    }
+    nanoseconds(start.elapsed(), rounds * 64)
+}
+
+fn map(workers: u32) -> f64 {
+    let (pool, count) = (pool(workers), work::amount(1_000_000));
+    let batch = || {
+        let start = Instant::now();
+        assert!(pool.map::<plus_seven>(0..count).zip(0..).all(|(sum, seed)| sum.expect("a sum") == work::add(seed)));
         nanoseconds(start.elapsed(), count)
     };
     batch();

@@ -72,6 +72,26 @@ fn an_idle_pool_of_two_wakes_nobody() {
     });
 }
 
+/// Short jobs that stay behind these are looked after for as long as they are there, and not longer.
+#[mpm::test]
+fn workers_with_long_jobs_wake_nobody() {
+    alone("workers_with_long_jobs_wake_nobody", || {
+        let (folder, cpus) = (TempDir::new().unwrap(), std::thread::available_parallelism().map_or(2, usize::from));
+        let gate = Gate::new(folder.path(), "gate");
+        let (path, workers) = (gate.path(), 2 * cpus + 1);
+        let pool = pool_of(workers);
+        wait_until("all are there", || children_of(process::id()).len() == workers);
+        (0..200).for_each(|n| assert_eq!(pool.run(double::job(n)).unwrap(), 2 * n));
+        let long: Vec<_> = (0..cpus).map(|_| pool.submit(pass::job(&path)).unwrap()).collect();
+        gate.wait_for(cpus as u64);
+        let short: Vec<_> = (0..500).map(|n| pool.submit(double::job(n)).unwrap()).collect();
+        (0..).zip(short).for_each(|(n, job)| assert_eq!(job.wait().unwrap(), 2 * n));
+        assert_nobody_wakes(workers);
+        gate.open();
+        assert!(long.into_iter().all(|job| job.wait().is_ok()));
+    });
+}
+
 #[mpm::test]
 fn five_hundred_idle_workers_wake_nobody() {
     alone("five_hundred_idle_workers_wake_nobody", || {

@@ -36,9 +36,9 @@ impl View {
 
 impl Core {
     /// Begins to attend the link that has the job of `cell`, if nobody does.
-    pub(super) fn attend(&mut self, cell: &Arc<Cell>, cpus: usize) -> Option<View> {
+    pub(super) fn attend(&mut self, cell: &Arc<Cell>) -> Option<View> {
         let (slot, _) = self.whereabouts(cell)?;
-        let is_worth_it = worth_a_spin(self.mean, self.roster.busy(), cpus);
+        let is_worth_it = worth_a_spin(self.mean, self.roster.busy(), self.cpus);
         let spins = if is_worth_it { self.patience.spins() } else { 0 };
         let process = self.members.get_mut(slot)?.process.as_mut()?;
         if process.attended_for.is_some() || process.fate.is_some() {

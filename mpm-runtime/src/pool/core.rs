@@ -14,6 +14,7 @@ use super::later::Later;
 use super::member::{Fate, Member, Process, State, Waiting};
 use super::roster::Roster;
 use super::settings::Settings;
+use super::stuck::Look;
 use crate::error::EndReason;
 use crate::link::{Patience, Shelf};
 use crate::start::StartMethod;
@@ -25,6 +26,8 @@ pub(super) struct Core {
     pub(super) leaving: Vec<Process>,
     /// How many jobs a process may have; 0 for no limit.
     pub(super) max_jobs: u64,
+    /// How many CPUs there are for the workers.
+    pub(super) cpus: usize,
     /// How long a process may take to end.
     grace: Duration,
     /// How processes are started.
@@ -43,6 +46,7 @@ pub(super) struct Core {
     /// Workers in a row that died soon after they were ready, without a job in between.
     pub(super) early_deaths: u32,
     pub(super) roster: Roster,
+    pub(super) look: Look,
     /// Of the threads that wait for a response.
     pub(super) patience: Patience,
     /// Counts hand-overs, for "most recently used".
@@ -82,12 +86,14 @@ pub(super) struct Ending {
 const AHEAD: usize = 3;
 
 impl Core {
-    pub(super) fn new(settings: &Settings, shelf: Arc<Shelf>) -> Self {
+    /// Of a pool for which there are so many CPUs.
+    pub(super) fn new(settings: &Settings, cpus: usize, shelf: Arc<Shelf>) -> Self {
         let slots = 0..u32::try_from(settings.workers).unwrap_or(u32::MAX);
         Self {
             members: slots.map(|slot| Member { slot, process: None, next: VecDeque::new(), not_before: None }).collect(),
             leaving: Vec::new(),
             max_jobs: settings.max_jobs,
+            cpus,
             grace: settings.grace,
             method: settings.method,
             wake: false,
@@ -98,6 +104,7 @@ impl Core {
             failures: 0,
             early_deaths: 0,
             roster: Roster::default(),
+            look: Look::default(),
             patience: Patience::default(),
             clock: 0,
             failed: None,
@@ -174,6 +181,7 @@ impl Core {
         if process.load() == before {
             return false;
         }
+        process.is_stuck = false;
         self.take_up_again();
         (self.failures, self.early_deaths) = (0, 0);
         self.retire(slot);

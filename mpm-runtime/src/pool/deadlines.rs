@@ -35,6 +35,6 @@ pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
         .filter_map(|m| m.not_before);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
     let limits = core.all_processes().filter_map(|process| process.look_at);
-    let jobs = core.later.first().into_iter().chain(core.expiries.first());
+    let jobs = core.later.first().into_iter().chain(core.expiries.first()).chain(core.look.due());
     processes.chain(restarts).chain(ending).chain(limits).chain(jobs).min()
 }

@@ -1,5 +1,5 @@
-//! Handing jobs to members: idle ones first, then as far ahead as job times make it useful; and taking jobs back from a
-//! busy member when another has nothing to do.
+//! Handing jobs to members, as far ahead as job times make it useful; and taking jobs back from a busy member when another has
+//! nothing to do.
 
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
 
@@ -45,8 +45,9 @@ impl Core {
                 self.waiting -= 1;
                 self.freed = true;
                 if !self.hand_over(slot, job) {
+                    // Another one may have room.
                     self.roster.set_full();
-                    return;
+                    break;
                 }
             }
         }
@@ -124,9 +125,14 @@ impl Core {
     }
 
     /// Where a member is idle and nothing waits: takes half of what the busiest member has not claimed back into the
-    /// queue. A job thus never waits behind a long one while a worker has nothing to do.
+    /// queue. A job thus never waits behind a long one while a worker has nothing to do; short jobs may stay for a moment, until it
+    /// is known that the one in front is long.
     fn steal(&mut self) -> bool {
         if !self.roster.is_uneven() {
+            return false;
+        }
+        if self.stays() {
+            self.ask_for_look();
             return false;
         }
         let behind = |process: &Process| process.takes_jobs() && process.in_flight.len() > 1;

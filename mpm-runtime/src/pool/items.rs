@@ -119,6 +119,14 @@ impl Process {
         back
     }
 
+    /// As [`take_back_unstarted`](Self::take_back_unstarted), but for the job in front.
+    pub(super) fn take_back_behind(&mut self, ended: &mut Ended) -> Vec<Waiting> {
+        let behind = self.take_back(1);
+        let mut back: Vec<_> = self.divide(u32::MAX, ended).into_iter().collect();
+        back.extend(behind);
+        back
+    }
+
     /// The worker is dead, which had claimed the chunk in front: ends the job of it that ran, if one did, by `death`. Returns the jobs
     /// behind it, whose arguments are `payload`.
     pub(super) fn leave_chunk(

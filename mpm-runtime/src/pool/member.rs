@@ -115,6 +115,10 @@ pub(super) struct Process {
     pub(super) spent: bool,
     /// The roster names it as idle.
     pub(super) is_listed: bool,
+    /// Where the supervisor looks whether it moves: how many jobs it had done at the last look, if it had one to do then.
+    pub(super) seen: Option<u64>,
+    /// It did not move between two looks. Until it answers it gets no more jobs.
+    pub(super) is_stuck: bool,
     /// The job for which a thread looks for the responses by itself just now.
     pub(super) attended_for: Option<Arc<Cell>>,
     /// The requests before this number have jobs of whose end somebody wants to know at once; not all of them.

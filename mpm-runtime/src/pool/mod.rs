@@ -35,6 +35,7 @@ mod settings;
 mod shared;
 mod spare;
 mod starts;
+mod stuck;
 mod supervisor;
 mod taking;
 #[cfg(test)]

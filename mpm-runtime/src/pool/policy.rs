@@ -65,6 +65,22 @@ pub(super) fn is_short(average: Option<u64>) -> bool {
     average.is_some_and(|average| average < SHORT)
 }
 
+/// Whether a job goes to a worker that has some already, rather than to an idle one: where jobs are short and `at_work` workers have the
+/// CPUs, an idle one has to be woken, takes a CPU from another, and all that for one job.
+pub(super) fn stays(average: Option<u64>, at_work: usize, cpus: usize) -> bool {
+    is_short(average) && at_work >= cpus
+}
+
+/// How long jobs may stay behind one that may be a long one, while a worker is idle. Five times as long as what is looked ahead should
+/// take, so that few are taken for stuck that only have to wait for a CPU; and long beside the supervisor's turn that looks.
+pub(super) const LOOK_AFTER: Duration = Duration::from_millis(1);
+
+/// Whether a worker is stuck that has done so many jobs now, and had `seen` at the last look, if it had one to do then: it had the same
+/// job in front.
+pub(super) fn is_stuck(seen: Option<u64>, done: u64, has_jobs: bool) -> bool {
+    has_jobs && seen == Some(done)
+}
+
 /// How many responses after the next one may come before somebody has to look, of a worker with so many jobs in flight: none
 /// where jobs are not short, or somebody waits for one of these; half of them where more jobs wait for room; else all.
 pub(super) fn due(average: Option<u64>, is_watched: bool, is_waited_for: bool, in_flight: u32) -> u32 {
@@ -144,6 +160,35 @@ mod tests {
         let table = [(None, 1), (Some(0), 512), (Some(400), 502), (Some(20_000), 12), (Some(1_999_999), 2), (Some(u64::MAX), 1)];
         for (average, expected) in table {
             assert_eq!(look_ahead(average), expected, "{average:?}");
+        }
+    }
+
+    #[test]
+    fn short_jobs_stay_with_as_many_workers_as_there_are_cpus() {
+        let table = [
+            (None, 2, 2, false),
+            (Some(400), 0, 1, false),
+            (Some(400), 1, 2, false),
+            (Some(400), 2, 2, true),
+            (Some(19_999), 3, 2, true),
+            (Some(20_000), 64, 2, false),
+        ];
+        for (average, at_work, cpus, expected) in table {
+            assert_eq!(stays(average, at_work, cpus), expected, "{average:?} {at_work} {cpus}");
+        }
+    }
+
+    #[test]
+    fn a_worker_is_stuck_that_has_the_same_job_as_at_the_last_look() {
+        let table = [
+            (None, 0, true, false),
+            (None, 7, true, false),
+            (Some(7), 7, true, true),
+            (Some(7), 8, true, false),
+            (Some(7), 7, false, false),
+        ];
+        for (seen, done, has_jobs, expected) in table {
+            assert_eq!(is_stuck(seen, done, has_jobs), expected, "{seen:?} {done} {has_jobs}");
         }
     }
 

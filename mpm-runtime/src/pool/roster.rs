@@ -5,22 +5,22 @@
 
 use super::core::Core;
 use super::member::Process;
-use super::policy::look_ahead;
+use super::policy::{look_ahead, stays};
 use crate::link::Worker;
 
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     /// Slots whose process can take a job and has none, the most recently used last. May name one that has one meanwhile.
     idle: Vec<usize>,
-    /// Processes that have jobs.
-    busy: usize,
+    /// Slots whose process has jobs and is not stuck.
+    at_work: Vec<usize>,
     /// Jobs that wait behind another one at their process.
     ahead: usize,
     /// Nobody had room when it was last looked at, and nothing has come back since.
     is_full: bool,
     /// Jobs that came since then.
     turned_away: usize,
-    /// Where the next look for room begins.
+    /// Where among those at work the next look for room begins.
     cursor: usize,
     /// Slots with requests that are written and not published.
     unpublished: Vec<usize>,
@@ -29,8 +29,9 @@ pub(super) struct Roster {
 }
 
 impl Roster {
+    /// How many are at work.
     pub(super) fn busy(&self) -> usize {
-        self.busy
+        self.at_work.len()
     }
 
     /// Whether there may be a job that another process could begin at once.
@@ -48,9 +49,16 @@ impl Roster {
         self.is_full = true;
     }
 
-    /// A process that had `before` jobs has `after` now.
-    fn account(&mut self, before: usize, after: usize) {
-        self.busy = (self.busy + usize::from(after > 0)).saturating_sub(usize::from(before > 0));
+    /// The process of a slot had `before` jobs and has `after` now.
+    fn account(&mut self, slot: usize, before: usize, after: usize) {
+        if before == 0 && after > 0 {
+            self.at_work.push(slot);
+        } else if before > 0
+            && after == 0
+            && let Some(at) = self.at_work.iter().position(|one| *one == slot)
+        {
+            self.at_work.swap_remove(at);
+        }
         self.ahead = (self.ahead + after.saturating_sub(1)).saturating_sub(before.saturating_sub(1));
         self.is_full &= after >= before;
     }
@@ -75,14 +83,17 @@ impl Core {
     /// Makes the roster anew.
     pub(super) fn survey(&mut self) {
         let mut idle = std::mem::take(&mut self.roster.sorted);
-        let (mut busy, mut ahead) = (0, 0);
+        let mut ahead = 0;
+        self.roster.at_work.clear();
         for (slot, member) in self.members.iter_mut().enumerate() {
             let Some(process) = member.process.as_mut() else { continue };
             process.is_listed = process.is_idle();
             if process.is_listed {
                 idle.push((process.last_used, slot));
             }
-            busy += usize::from(!process.in_flight.is_empty());
+            if !process.in_flight.is_empty() && !process.is_stuck {
+                self.roster.at_work.push(slot);
+            }
             ahead += process.load().saturating_sub(1);
         }
         idle.sort_unstable();
@@ -90,23 +101,34 @@ impl Core {
         roster.idle.clear();
         roster.idle.extend(idle.drain(..).map(|(_, slot)| slot));
         roster.sorted = idle;
-        (roster.busy, roster.ahead, roster.is_full) = (busy, ahead, false);
+        (roster.ahead, roster.is_full) = (ahead, false);
     }
 
     /// To be called after the jobs of a slot's process have changed: it had `before`.
     pub(super) fn note_change(&mut self, slot: usize, before: usize) {
         let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { return };
-        self.roster.account(before, process.load());
+        self.roster.account(slot, before, process.load());
         if process.is_idle() && !process.is_listed {
             process.is_listed = true;
             self.roster.idle.push(slot);
         }
     }
 
-    /// The slot for the next job, and how many it may get in a row: an idle one, the most recently used first, since its memory
-    /// is warm; else of two neighbours that have room the one with fewer jobs (Mitzenmacher, "The Power of Two Choices in
-    /// Randomized Load Balancing", 2001; here they go round).
+    /// Whether short jobs stay with those that are at work, though another one is idle.
+    pub(super) fn stays(&self) -> bool {
+        stays(self.mean, self.roster.busy(), self.cpus)
+    }
+
+    /// The slot for the next job, and how many it may get in a row: one at work, where jobs stay with those and one has room; else an
+    /// idle one, the most recently used first, since its memory is warm; else one at work.
     pub(super) fn choose(&mut self) -> Option<(usize, usize)> {
+        // Jobs that travel together count one by one here: nobody shall wait behind many of them while a worker is idle.
+        if !self.roster.idle.is_empty()
+            && self.stays()
+            && let Some(chosen) = self.neighbour(Process::load)
+        {
+            return Some(chosen);
+        }
         while let Some(slot) = self.roster.idle.pop() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
             process.is_listed = false;
@@ -114,23 +136,29 @@ impl Core {
                 return Some((slot, 1));
             }
         }
+        let chosen = self.neighbour(|process| process.in_flight.len());
+        self.roster.is_full = chosen.is_none();
+        chosen
+    }
+
+    /// Of two neighbours among those at work that have room beside their `load` the one with more of it (Mitzenmacher, "The Power of
+    /// Two Choices in Randomized Load Balancing", 2001; here they go round), and how many jobs it may get in a row.
+    fn neighbour(&mut self, load: impl Fn(&Process) -> usize) -> Option<(usize, usize)> {
         if self.roster.is_full {
             return None;
         }
-        let (count, limit) = (self.members.len(), look_ahead(self.mean));
-        let room = |slot: usize| {
+        let (at_work, limit) = (&self.roster.at_work, look_ahead(self.mean) as usize);
+        let room = |at: usize| {
+            let slot = *at_work.get(at)?;
             let process = self.members.get(slot)?.process.as_ref()?;
-            let room = limit.saturating_sub(process.link.in_flight());
-            let room = process.may_take(self.max_jobs).min(room.into());
-            (process.takes_jobs() && room > 0).then(|| (usize::try_from(room).unwrap_or(usize::MAX), slot))
+            let may_take = usize::try_from(process.may_take(self.max_jobs)).unwrap_or(usize::MAX);
+            let room = limit.saturating_sub(load(process)).min(may_take);
+            (process.takes_jobs() && room > 0).then_some((room, at, slot))
         };
+        let count = at_work.len();
         let mut neighbours = (0..count).map(|step| (self.roster.cursor + step) % count).filter_map(room);
-        let chosen = [neighbours.next(), neighbours.next()].into_iter().flatten().max();
-        let Some((room, slot)) = chosen else {
-            self.roster.is_full = true;
-            return None;
-        };
-        self.roster.cursor = (slot + 1) % count;
+        let (room, at, slot) = [neighbours.next(), neighbours.next()].into_iter().flatten().max()?;
+        self.roster.cursor = at + 1;
         // As many as are its share, so that a long queue is dealt out in long runs.
         Some((slot, room.min(self.waiting.div_ceil(count).max(1))))
     }

@@ -83,7 +83,6 @@ pub(super) struct Shared {
     /// The pool has ended.
     ended: Condvar,
     inbox: Mutex<VecDeque<News>>,
-    pub(super) cpus: usize,
     /// The process that made the pool. In a copy of it by `fork` the supervisor is not there, and the shared memory still
     /// is: nothing may be done there.
     original: Arc<Original>,
@@ -94,10 +93,10 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
         let shelf = Shelf::new(settings.workers);
-        let core = Mutex::new(Core::new(&settings, Arc::clone(&shelf)));
+        let core = Mutex::new(Core::new(&settings, usable_cpus(), Arc::clone(&shelf)));
         let doorbell = Doorbell::new()?;
         let original = Original::this_process();
-        let (room, ended, inbox, cpus) = (Condvar::new(), Condvar::new(), Mutex::default(), usable_cpus());
+        let (room, ended, inbox) = (Condvar::new(), Condvar::new(), Mutex::default());
         Ok(Self {
             settings,
             plan,
@@ -108,7 +107,6 @@ impl Shared {
             room,
             ended,
             inbox,
-            cpus,
             original,
             is_indirect: AtomicBool::new(false),
         })

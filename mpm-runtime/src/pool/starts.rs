@@ -157,6 +157,8 @@ impl Supervisor {
             last_used: 0,
             spent: false,
             is_listed: false,
+            seen: None,
+            is_stuck: false,
             attended_for: None,
             watched_until: 0,
             look_at: None,

@@ -133,8 +133,10 @@ impl Supervisor {
             ending::proceed(core, ending, now, self.shared.settings.grace);
         }
         core.survey();
+        core.look_for_stuck(now);
         core.dispatch();
         self.fill_slots(core, now);
+        core.plan_look(now);
         core.wake = false;
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0 && core.judging == 0;
         core.wakes_at = next_deadline(core);

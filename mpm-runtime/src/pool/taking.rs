@@ -83,7 +83,7 @@ impl Shared {
             if cell.is_finished() {
                 return self.unlock(core);
             }
-            let view = if self.is_indirect.load(Ordering::Relaxed) { None } else { core.attend(cell, self.cpus) };
+            let view = if self.is_indirect.load(Ordering::Relaxed) { None } else { core.attend(cell) };
             if view.is_none() && !is_calm {
                 core.note_watched(cell);
             }

@@ -58,7 +58,7 @@ impl Shared {
     }
 
     fn attend(&self, core: &mut Core, cell: &Arc<Cell>) -> Option<View> {
-        if self.is_indirect.load(Ordering::Relaxed) { None } else { core.attend(cell, self.cpus) }
+        if self.is_indirect.load(Ordering::Relaxed) { None } else { core.attend(cell) }
     }
 
     /// Attends a link until the job of `cell` has ended there, or is there no more, or the time is over.
