@@ -23,10 +23,10 @@ pub(crate) struct Block {
 pub(crate) enum Member {
     /// With what `#[worker]` is told about it, which is not among its attributes any more.
     Function {
-        function: Function,
+        function: Box<Function>,
         told: Vec<Attribute>,
     },
-    Other(ImplItem),
+    Other(Box<ImplItem>),
 }
 
 impl Block {
@@ -45,7 +45,7 @@ impl Block {
 
     pub(crate) fn functions(&self) -> impl Iterator<Item = (&Function, &[Attribute])> {
         self.members.iter().filter_map(|member| match member {
-            Member::Function { function, told } => Some((function, &**told)),
+            Member::Function { function, told } => Some((&**function, &**told)),
             Member::Other(_) => None,
         })
     }
@@ -77,13 +77,13 @@ impl Parse for Member {
         ahead.parse::<Visibility>()?;
         let is_function = ahead.fork().parse::<syn::Signature>().is_ok();
         if !is_function {
-            return Ok(Member::Other(input.parse()?));
+            return Ok(Member::Other(Box::new(input.parse()?)));
         }
         let ahead = input.fork();
-        let mut function: Function = ahead.parse()?;
+        let mut function: Box<Function> = Box::new(ahead.parse()?);
         input.advance_to(&ahead);
         let is_told = |attr: &Attribute| attr.path().segments.last().is_some_and(|segment| segment.ident == "worker");
-        let (told, attrs) = function.attrs.into_iter().partition(is_told);
+        let (told, attrs) = std::mem::take(&mut function.attrs).into_iter().partition(is_told);
         function.attrs = attrs;
         Ok(Member::Function { function, told })
     }

@@ -18,7 +18,8 @@ mod worker;
 
 use proc_macro::TokenStream;
 
-/// Makes a function a target: something that worker processes can run.
+/// Makes a function a target: something that worker processes can run. On an `impl` block, it makes the type an object that lives in
+/// workers; on a struct, a worker with one method.
 ///
 /// The function stays as it is: call it, test it. Beside it, in the namespace of types, stands a type of the same
 /// name that describes calls of it:
@@ -63,9 +64,57 @@ use proc_macro::TokenStream;
 /// Two targets of one name are an error of building a pool, which names both places; targets inside of function bodies
 /// have the path of the module around them, so give them a `name` if two bodies of a module hold the same one.
 ///
+/// # Objects
+///
+/// On an `impl` block with a constructor `fn new(…)` that returns `Self` or a `Result` of it, each method with `&self` or `&mut self`
+/// becomes a target:
+///
+/// ```
+/// use mpm::{Pool, worker};
+///
+/// struct Counter {
+///     count: u64,
+/// }
+///
+/// #[worker]
+/// impl Counter {
+///     /// Runs in each worker, once.
+///     fn new(start: u64) -> Self {
+///         Counter { count: start }
+///     }
+///
+///     fn add(&mut self, by: u64) -> u64 {
+///         self.count += by;
+///         self.count
+///     }
+/// }
+///
+/// #[mpm::main]
+/// fn main() -> mpm::Result<()> {
+///     let pool = Pool::builder().workers(1).build()?;
+///     let counter = Counter::remote(10); // describes the object, builds nothing
+///     assert_eq!(pool.run(counter.add(1))?, 11); // any worker; built there at first use
+///     assert_eq!(pool.run(counter.add(1))?, 12);
+///     Ok(())
+/// }
+/// ```
+///
+/// The block stays as it is. Beside it comes a type `CounterRemote`, as visible as `new`, which `Counter::remote(…)` makes of the arguments
+/// of `new`, with a method for each target that describes a job. Clones of it mean the same object, each call of `remote` means another
+/// one. Each worker builds an object when the first job of it comes, keeps it (`Builder::objects` says how many), and drops it when it
+/// ends in order. The arguments of `new` travel with each job, so they should be small. An object needs no `Send`, and the error of `new` no
+/// `Serialize`: its text becomes `JobError::NotBuilt`.
+///
+/// On the block, the options are `name = "…"`, the first part of the targets' names; `on_panic = "keep"`, which keeps an object one of whose
+/// methods has panicked, where it would else be built anew; and `crate`. A method may have its own `#[worker(name = "…", timeout = "…",
+/// retries = …)]`, or `#[worker(skip)]`, which leaves it a plain method. Functions without `self` are left alone.
+///
+/// On a struct that implements `Default` and `mpm::Worker`, `#[worker]` makes `S::job(args)`; see there. The options are those of a function,
+/// and `on_panic`.
+///
 /// # What cannot be a target
 ///
-/// Generic functions, methods, `unsafe` and `extern` functions, and functions whose argument borrows in part
+/// Generic functions and methods, methods that take `self`, `unsafe` and `extern` functions, and functions whose argument borrows in part
 /// (`Option<&str>`) or whose result borrows. Each is a compile error that says what to write instead.
 #[proc_macro_attribute]
 pub fn worker(options: TokenStream, item: TokenStream) -> TokenStream {

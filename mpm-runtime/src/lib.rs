@@ -3,7 +3,8 @@
 //! A thread cannot be killed or limited, and takes the whole program with it when a C library under it crashes. A
 //! process can be killed, limited and replaced. mpm makes a process as easy to use as a thread pool: `#[worker]` on a
 //! function makes it a target, the same executable is its own worker, started again or forked ([`StartMethod`]), and a [`Pool`]
-//! gives queue, results and a complete report when a worker dies. [`Process`] is one process for one job, [`isolate`] runs a
+//! gives queue, results and a complete report when a worker dies. On an `impl` block, `#[worker]` makes objects that live in
+//! workers ([`Remote`]). [`Process`] is one process for one job, [`isolate`] runs a
 //! closure in a copy of this process.
 //!
 //! ```

@@ -162,6 +162,19 @@ fn process_prints_the_same_by_every_start_method() {
     assert_eq!(printed("fork"), printed("forkserver"));
 }
 
+/// One model for each worker, but for preloading into a template.
+#[test]
+fn classifier_tells_how_often_its_model_is_built() {
+    let _guard = watchdog();
+    for (method, preloaded) in [("forkserver", 1), ("fork", 1), ("spawn", 2)] {
+        let output = run(example("classifier").env("MPM_START_METHOD", method));
+        let printed = text(&output.stdout);
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{method}");
+        assert!(printed.contains("\nmodels for 2 workers: 2\n"), "{method}: {printed}");
+        assert!(printed.contains(&format!("\npreloaded, by {method}: {preloaded}\n")), "{printed}");
+    }
+}
+
 fn checksums(arguments: &[&Path]) -> Output {
     run(example("checksums").args(arguments))
 }

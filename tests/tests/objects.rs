@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[path = "objects/arguments.rs"]
+mod arguments;
 #[path = "objects/builds.rs"]
 mod builds;
 #[path = "objects/copies.rs"]

@@ -9,6 +9,32 @@ use super::job::write_backtrace;
 /// The job did not run, and its worker goes on. After three failures in a row a worker gives an object up: it ends further jobs of
 /// it with the same reason at once, without calling the constructor. Another worker tries by itself.
 ///
+/// ```
+/// use mpm::{JobError, Pool, worker};
+///
+/// struct Model;
+///
+/// #[worker(name = "model")]
+/// impl Model {
+///     fn new(path: &str) -> Result<Self, std::io::Error> {
+///         std::fs::read(path).map(|_| Model)
+///     }
+///
+///     fn ask(&self) {}
+/// }
+///
+/// #[mpm::main]
+/// fn main() -> mpm::Result<()> {
+///     let pool = Pool::builder().workers(1).build()?;
+///     let Err(JobError::NotBuilt(report)) = pool.run(Model::remote("/no/such/file").ask()) else {
+///         panic!("it was built");
+///     };
+///     assert_eq!((report.object.as_str(), report.builds, report.gave_up), ("model", 1, false));
+///     assert!(report.reason.starts_with("No such file"));
+///     Ok(())
+/// }
+/// ```
+///
 /// `{}` prints it with its backtrace where `RUST_BACKTRACE` asks for that, as for panics of this process; `{:#}` always does.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

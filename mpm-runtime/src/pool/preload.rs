@@ -36,6 +36,31 @@ impl<E: fmt::Display> Preloaded for std::result::Result<(), E> {
 
 /// What [`Builder::preload`](crate::Builder::preload) takes: a job, or a reference to the description of an object, which
 /// `T::remote(…)` returns. The object has to be `Send`, since it is built on another thread than the one that uses it.
+///
+/// ```
+/// use mpm::{Pool, worker};
+///
+/// struct Table(Vec<u64>);
+///
+/// #[worker]
+/// impl Table {
+///     fn new(len: u64) -> Self {
+///         Table((0..len).map(|n| n * n).collect())
+///     }
+///
+///     fn at(&self, n: usize) -> Option<u64> {
+///         self.0.get(n).copied()
+///     }
+/// }
+///
+/// #[mpm::main]
+/// fn main() -> mpm::Result<()> {
+///     let table = Table::remote(1000);
+///     let pool = Pool::builder().workers(2).preload(&table).build()?;
+///     assert_eq!(pool.run(table.at(30))?, Some(900));
+///     Ok(())
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be preloaded",
     label = "a job, or a reference to what `T::remote(…)` returns, can be",

@@ -124,6 +124,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::needless_borrow, reason = "as generated code has it, which does not know the type")]
     fn an_error_is_told_with_its_sources_whatever_it_is_in() {
         let outer = || Outer(io::Error::other("it is on fire"));
         let told = "read the weights: it is on fire";

@@ -39,8 +39,8 @@ impl From<CodecError> for BuildError {
 
 /// The description of an object: what `T::remote(…)` returns.
 ///
-/// `#[worker]` on an `impl` block makes a type `TRemote` and implements this for it; it is not meant to be implemented by hand. Clones
-/// of a description mean the same object.
+/// `#[worker]` on an `impl` block makes a type `TRemote` and implements this for it; it is not meant to be implemented by hand. The
+/// methods of the object are on `TRemote`, and describe jobs. Clones of a description mean the same object.
 ///
 /// ```
 /// use mpm::{Remote, worker};

@@ -9,7 +9,8 @@ use super::object::{Blueprint, Object, Remote};
 /// Work that keeps something between jobs: what `#[worker]` on a struct asks of it.
 ///
 /// Each worker makes one value by `Default` when the first job comes, and keeps it. `#[worker]` makes `S::job(args)`, and `S` a
-/// [`Target`](crate::Target), so that [`Pool::map`](crate::Pool::map) takes it too.
+/// [`Target`](crate::Target), so that [`Pool::map`](crate::Pool::map) takes it too. As other objects, it is dropped and made anew when
+/// `run` has panicked, unless the attribute says `on_panic = "keep"`.
 ///
 /// ```
 /// use mpm::{Pool, Worker, worker};
@@ -58,6 +59,35 @@ pub trait Worker: 'static {
 
 /// The description of the one object that a `#[worker] struct` has in each worker: what `S::remote()` returns, for
 /// [`Builder::preload`](crate::Builder::preload).
+///
+/// ```
+/// use mpm::{Pool, Worker, worker};
+///
+/// #[worker]
+/// struct Squares(Vec<u64>);
+///
+/// impl Default for Squares {
+///     fn default() -> Self {
+///         Squares((0..1000).map(|n| n * n).collect())
+///     }
+/// }
+///
+/// impl Worker for Squares {
+///     type Args = usize;
+///     type Output = u64;
+///
+///     fn run(&mut self, n: usize) -> u64 {
+///         self.0[n]
+///     }
+/// }
+///
+/// #[mpm::main]
+/// fn main() -> mpm::Result<()> {
+///     let pool = Pool::builder().workers(2).preload(&Squares::remote()).build()?;
+///     assert_eq!(pool.run(Squares::job(30))?, 900);
+///     Ok(())
+/// }
+/// ```
 pub struct OwnRemote<S>(PhantomData<fn() -> S>);
 
 impl<S> OwnRemote<S> {

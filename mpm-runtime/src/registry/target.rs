@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use crate::codec::{CodecError, Encoder};
 
-/// A function that workers can run.
+/// A function, or a method of an object, that workers can run.
 ///
-/// `#[worker]` on a function makes a type of the function's name and implements this for it; it is not meant to be
-/// implemented by hand, since workers find only what is registered.
+/// `#[worker]` on a function makes a type of the function's name and implements this for it; on an `impl` block, types for its methods;
+/// on a struct, it implements this for that. It is not meant to be implemented by hand, since workers find only what is registered.
 ///
 /// ```
 /// use mpm::{Target, worker};
@@ -35,7 +35,7 @@ pub trait Target: Sized + 'static {
     /// The arguments: `()` for none, the type itself for one, a tuple for more. Borrowed ones live for `'job`.
     type Args<'job>;
 
-    /// What the function returns.
+    /// What it returns.
     type Output;
 
     /// Encodes the arguments into `to`, where their large runs of bytes stay what they are.

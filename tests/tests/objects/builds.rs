@@ -7,7 +7,7 @@ use std::path::Path;
 
 use mpm::{DidRun, JobError, NotBuilt, Phase, Pool, StartMethod, worker};
 use mpm_tests::{alone_with_one_thread, kill, process_gone, wait_until, watchdog};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::witness::{Diary, Witness, note};
 
@@ -213,6 +213,21 @@ fn a_death_in_a_constructor_is_one_before_the_job() {
     });
 }
 
+/// An object that costs nothing, so that its jobs travel together.
+struct Cheap(u32);
+
+#[worker]
+impl Cheap {
+    fn new(start: u32) -> Self {
+        Cheap(start)
+    }
+
+    fn count(&mut self) -> u32 {
+        self.0 += 1;
+        self.0
+    }
+}
+
 /// Kills a worker just before a constructor is called, alone and in a chunk.
 #[mpm::test]
 fn killed_at_the_step() {
@@ -222,14 +237,20 @@ fn killed_at_the_step() {
         let latch = diary.path("latch");
         fs::write(&latch, "").unwrap();
         let pool = Pool::builder().workers(1).objects(1).env("MPM_FAULT", format!("{step}:{}", latch.display())).build().unwrap();
-        let both = ["a", "b"].map(|name| Witness::remote(&diary.file(), name));
-        let outcomes: Vec<_> = pool.map_jobs((0..600).map(|n| both[n % 2].call())).collect();
-        assert!(!latch.exists(), "no worker came by {step}");
-        let mut died = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-        let death = died.next().and_then(JobError::death).expect("one has died");
+        let both = [Cheap::remote(10), Cheap::remote(20)];
+        let mut deaths = Vec::new();
+        // On a busy machine it may take a while until jobs look short enough to travel together.
+        while latch.exists() {
+            for (n, outcome) in pool.map_jobs((0..1000).map(|n| both[n % 2].count())).enumerate() {
+                match outcome {
+                    Ok(count) => assert_eq!(count, 11 + 10 * (n as u32 % 2), "{step}: not built anew"),
+                    Err(JobError::Died(death)) => deaths.push(death),
+                    Err(other) => panic!("{step}: {other}"),
+                }
+            }
+        }
+        let [death] = &deaths[..] else { panic!("{step}: {deaths:?}") };
         assert_eq!((death.phase, death.did_run), (Phase::Building, DidRun::No), "{step}: {death}");
-        assert!(died.next().is_none());
-        assert_eq!(diary.count("built a") + diary.count("built b"), 599, "{step}: the one that died had not begun");
     }
 }
 
@@ -252,70 +273,4 @@ fn failures_in_a_chunk() {
     }
     assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] < pair[1]));
     assert_eq!(diary.count("tried"), 4);
-}
-
-/// An argument that does not travel as it should.
-#[derive(Clone)]
-struct Odd(u8);
-
-impl Serialize for Odd {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            0 => Err(serde::ser::Error::custom("I stay here")),
-            1 => panic!("I panic here"),
-            other => serializer.serialize_u8(other),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Odd {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u8::deserialize(deserializer)? {
-            2 => Err(serde::de::Error::custom("I do not arrive")),
-            other => Ok(Odd(other)),
-        }
-    }
-}
-
-struct Keeper(Odd);
-
-#[worker]
-impl Keeper {
-    fn new(diary: &Path, odd: Odd) -> Self {
-        note(diary, "built");
-        Keeper(odd)
-    }
-
-    fn get(&self) -> u8 {
-        self.0.0
-    }
-
-    fn add(&self, odd: Odd) -> u8 {
-        self.0.0 + odd.0
-    }
-}
-
-#[mpm::test]
-fn arguments_that_do_not_travel() {
-    let _guard = watchdog();
-    let diary = Diary::new();
-    let pool = Pool::builder().workers(1).build().unwrap();
-    for (odd, part) in [(0, "I stay here"), (1, "panicked: I panic here")] {
-        let keeper = Keeper::remote(&diary.file(), Odd(odd));
-        let error = pool.submit(keeper.get()).unwrap().wait().unwrap_err();
-        let JobError::Encode(data) = &error else { panic!("{error:?}") };
-        assert!(!data.in_worker && data.reason.starts_with("describe the object `objects::builds::Keeper`: "), "{error}");
-        assert!(data.reason.ends_with(part), "{error}");
-    }
-    let keeper = Keeper::remote(&diary.file(), Odd(2));
-    for _ in 0..5 {
-        let JobError::Decode(data) = pool.run(keeper.get()).unwrap_err() else { panic!("not an error of decoding") };
-        assert!(data.in_worker);
-        assert_eq!(data.reason, "decode argument `odd` of type `Odd`: I do not arrive");
-    }
-    // The job's own arguments come first: nothing is built for a job that is none.
-    let keeper = Keeper::remote(&diary.file(), Odd(3));
-    assert!(matches!(pool.run(keeper.add(Odd(2))), Err(JobError::Decode(_))));
-    assert!(diary.words().is_empty());
-    assert_eq!(pool.run(keeper.add(Odd(4))).unwrap(), 7);
 }
