@@ -75,6 +75,8 @@ pub(crate) struct ParentPage {
     /// For each of the worker's segments, how often it has been given back. Written with Release, by whatever thread has made its
     /// copy; the worker reads with Acquire before it writes there again (see `segment.rs`).
     pub(crate) returned: Line<[AtomicU32; SLOTS]>,
+    /// How many bytes of memory the worker may hold after a job; 0 for no limit. Relaxed: a new limit holds from some job on.
+    pub(crate) max_size: Line<AtomicU64>,
 }
 
 /// Words that the worker writes; the claim word and the item words alone are written by both.
@@ -97,4 +99,7 @@ pub(crate) struct WorkerPage {
     pub(crate) items: [Line<AtomicU64>; items::WORDS],
     /// Counts the calls to a thread that sleeps for the end of a request and not for the next response, which sleeps on this.
     pub(crate) calls: Line<AtomicU32>,
+    /// How many bytes the worker held when it last found that these are too many; 0 if it never did. Relaxed: a note, of which the
+    /// doorbell tells.
+    pub(crate) oversize: Line<AtomicU64>,
 }

@@ -31,8 +31,9 @@ pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
     let restarts = core
         .members
         .iter()
-        .filter(|m| (m.process.is_none() || core.wants_successor(m)) && core.wants_processes())
+        .filter(|m| core.wants_start(m) && core.wants_processes())
         .filter_map(|m| m.not_before);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
-    processes.chain(restarts).chain(ending).min()
+    let limits = [core.next_look(), core.next_age(), core.next_idle(), core.next_growth()].into_iter().flatten();
+    processes.chain(restarts).chain(ending).chain(limits).min()
 }

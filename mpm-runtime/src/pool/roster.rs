@@ -33,6 +33,11 @@ impl Roster {
         self.busy
     }
 
+    /// Jobs that wait behind another one at their process.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
     /// Whether there may be a job that another process could begin at once.
     pub(super) fn is_uneven(&self) -> bool {
         self.ahead > 0 && !self.idle.is_empty()
@@ -110,7 +115,7 @@ impl Core {
         while let Some(slot) = self.roster.idle.pop() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
             process.is_listed = false;
-            if process.is_idle() && process.may_take(self.max_jobs) > 0 {
+            if process.is_idle() && process.may_take() > 0 {
                 return Some((slot, 1));
             }
         }
@@ -121,7 +126,7 @@ impl Core {
         let room = |slot: usize| {
             let process = self.members.get(slot)?.process.as_ref()?;
             let room = limit.saturating_sub(process.link.in_flight());
-            let room = process.may_take(self.max_jobs).min(room.into());
+            let room = process.may_take().min(room.into());
             (process.takes_jobs() && room > 0).then(|| (usize::try_from(room).unwrap_or(usize::MAX), slot))
         };
         let mut neighbours = (0..count).map(|step| (self.roster.cursor + step) % count).filter_map(room);

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use super::limits::Limits;
+use super::size::Size;
 use crate::start::StartMethod;
 
 /// The settings of a pool, checked.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) name: String,
-    pub(super) workers: usize,
+    pub(super) size: Size,
     pub(super) queue: usize,
     pub(super) method: StartMethod,
-    /// After so many jobs a process is replaced; 0 for never.
-    pub(super) max_jobs: u64,
+    /// Those that the pool begins with.
+    pub(super) limits: Limits,
     pub(super) grace: Duration,
     pub(super) start_timeout: Duration,
     /// How long one try at a job may run, where neither the job nor its target says.
@@ -25,7 +27,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 impl Default for Settings {
     fn default() -> Self {
         let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
+        let (size, limits) = (Size::fixed(1), Limits::default());
         let (method, start_timeout) = (StartMethod::default(), START_TIMEOUT);
-        Self { name, workers: 1, queue: 1024, method, max_jobs: 0, grace, start_timeout, timeout: None }
+        Self { name, size, queue: 1024, method, limits, grace, start_timeout, timeout: None }
     }
 }

@@ -11,7 +11,7 @@ use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
 use super::settings::Settings;
 use crate::error::{JobError, Refusal};
-use crate::link::sync::AtomicBool;
+use crate::link::sync::{AtomicBool, AtomicU32};
 use crate::link::{Payload, Shelf};
 use crate::registry::Registry;
 use crate::start::{Plan, StartMethod, Started};
@@ -24,6 +24,7 @@ pub(super) struct Changes {
     tasks: Vec<Tell>,
     /// Somebody waits for room, and there is some.
     room: bool,
+    /// Those who wait for the end of the pool, or of workers, are to look.
     ended: bool,
     wake_supervisor: bool,
 }
@@ -32,7 +33,7 @@ impl Core {
     /// Whether nobody has to be told of what has changed.
     fn is_quiet(&self) -> bool {
         let minds_the_queue = self.blocked > 0 || self.ending.is_some();
-        self.jobs_ended.is_empty() && !self.wake && !self.ended && !minds_the_queue
+        self.jobs_ended.is_empty() && !self.wake && !self.ended && !minds_the_queue && !self.has_restarted
     }
 }
 
@@ -42,6 +43,7 @@ impl Changes {
         let (freed, wake, ended) = (std::mem::take(&mut core.freed), std::mem::take(&mut core.wake), core.ended);
         // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
         let wake_supervisor = wake || core.jobs_ended.has_tasks() || (core.ending.is_some() && !ended && (freed || any_ended));
+        let ended = ended || std::mem::take(&mut core.has_restarted);
         Self { told, tasks: Vec::new(), room: freed && core.blocked > 0, ended, wake_supervisor }
     }
 
@@ -69,8 +71,8 @@ pub(super) struct Shared {
     pub(super) core: Mutex<Core>,
     /// The queue has room, or never will have.
     room: Condvar,
-    /// The pool has ended.
-    ended: Condvar,
+    /// The pool has ended, or a worker has that was to be replaced.
+    pub(super) ended: Condvar,
     inbox: Mutex<VecDeque<News>>,
     pub(super) cpus: usize,
     /// The process that made the pool. In a copy of it by `fork` the supervisor is not there, and the shared memory still
@@ -78,11 +80,16 @@ pub(super) struct Shared {
     original: Arc<Original>,
     /// The system cannot wait for a link and a cell at once: threads leave it to the supervisor to look.
     pub(super) is_indirect: AtomicBool,
+    /// Of the core's size and limits, for those who do not want the lock. Relaxed: a change holds from some job on.
+    pub(super) most_workers: AtomicU32,
+    pub(super) counts_jobs: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
-        let shelf = Shelf::new(settings.workers);
+        let shelf = Shelf::new(settings.size.most);
+        let most_workers = AtomicU32::new(u32::try_from(settings.size.most).unwrap_or(u32::MAX));
+        let counts_jobs = AtomicBool::new(settings.limits.max_jobs.is_some());
         let core = Mutex::new(Core::new(&settings, Arc::clone(&shelf)));
         let doorbell = Doorbell::new()?;
         let original = Original::this_process();
@@ -100,6 +107,8 @@ impl Shared {
             cpus,
             original,
             is_indirect: AtomicBool::new(false),
+            most_workers,
+            counts_jobs,
         })
     }
 

@@ -64,7 +64,7 @@ impl Pool {
 
     /// Whether workers are replaced after a number of jobs.
     pub(super) fn is_recycling(&self) -> bool {
-        self.shared.settings.max_jobs > 0
+        self.shared.counts_jobs.load(Ordering::Relaxed)
     }
 }
 

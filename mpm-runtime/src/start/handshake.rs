@@ -22,7 +22,7 @@ use super::plan::Directory;
 use crate::sys::Socket;
 
 /// Changes whenever the link or these messages change; both sides are the same file, so a difference means a mix-up.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 4;
 /// The longest message: a path, some names, a parcel.
 const LONGEST: usize = 64 * 1024;
 /// The longest order and answer: some numbers.
