@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 use std::thread;
+use std::time::Instant;
 
 use super::face::Pool;
 use super::limits::Limits;
@@ -66,7 +67,12 @@ impl Pool {
         let size = Size::checked("Pool::resize", workers.into())?;
         self.refuse_in_copy()?;
         self.shared.most_workers.store(u32::try_from(size.most).unwrap_or(u32::MAX), Ordering::Relaxed);
-        self.shared.with_core(|core| core.set_size(size));
+        self.shared.with_core(|core| {
+            core.set_size(size);
+            core.fit(Instant::now());
+            core.survey();
+            core.dispatch();
+        });
         Ok(())
     }
 

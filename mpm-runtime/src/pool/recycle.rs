@@ -70,7 +70,12 @@ impl Core {
     fn room_for_replacements(&self) -> usize {
         let open = self.members.iter().filter(|member| member.is_open);
         let limit = at_a_time(self.limits.recycle_share, open.clone().count());
-        limit.saturating_sub(open.filter(|member| member.is_being_replaced()).count())
+        // Those that can wait for their turn, until they are gone.
+        let in_turn = |process: &&Process| {
+            matches!(process.reason, Some(EndReason::Restarted | EndReason::Memory | EndReason::Age))
+        };
+        let leaving = self.leaving.iter().filter(in_turn).count();
+        limit.saturating_sub(open.filter(|member| member.is_being_replaced()).count() + leaving)
     }
 
     /// The member's process and why it is to be replaced, if it is.

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_millis(5);
 const COUNTED: usize = 4096;
 
 impl Core {
-    /// Sets another size, which the pool is brought to at the next turn.
+    /// Sets another size, for [`fit`](Self::fit) to bring the pool to.
     pub(super) fn set_size(&mut self, size: Size) {
         self.size = size;
         self.shelf.set_workers(size.most);
@@ -43,7 +43,7 @@ impl Core {
         self.may_grow && self.pressure.is_none() && (self.waiting > 0 || self.roster.ahead() > 0)
     }
 
-    /// The supervisor's part of the pool's size: one step, before jobs are handed out.
+    /// Brings the pool to its size, before jobs are handed out. New workers are for the supervisor to start.
     pub(super) fn fit(&mut self, now: Instant) {
         if self.ending.is_some() || self.failed.is_some() {
             return;
