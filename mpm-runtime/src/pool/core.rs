@@ -30,6 +30,8 @@ pub(super) struct Core {
     /// There are fewer than there may be.
     pub(super) may_grow: bool,
     pub(super) pressure: Option<Pressure>,
+    /// Some worker may have to be replaced, now or some time.
+    pub(super) is_recycling: bool,
     /// Processes of incarnations before this one are to be replaced.
     pub(super) restart_before: u64,
     /// How many threads wait for the ends of these.
@@ -96,6 +98,7 @@ impl Core {
             size: settings.size,
             may_grow: settings.size.is_range(),
             pressure: None,
+            is_recycling: true,
             restart_before: 0,
             restart_waiters: 0,
             has_restarted: false,

@@ -69,7 +69,9 @@ impl Process {
         let ended_by_pool = match &self.fate {
             Some(Fate::Damaged(what)) => Some(format!("its link was damaged: {what}")),
             // Unless it was dying already when the pool came.
-            Some(Fate::Unready(what) | Fate::Unfit(_, what)) if exit.signal() == Some(9) && out_of_memory != Some(true) => Some(format!("it {what}")),
+            Some(Fate::Unready(what) | Fate::Unfit(_, what)) if exit.signal() == Some(9) && out_of_memory != Some(true) => {
+                Some(format!("it {what}"))
+            }
             _ => None,
         };
         // What a damaged worker wrote down is not believed: the job may have run.

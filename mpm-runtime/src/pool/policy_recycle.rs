@@ -21,7 +21,8 @@ pub(super) struct Worker {
 
 /// Why a worker is to be replaced, if it is.
 pub(super) fn due(worker: &Worker, limits: &Limits) -> Option<EndReason> {
-    let is_over = |max: u64| worker.jobs_done >= max && worker.quota.is_none_or(|quota| quota > most_jobs(max, limits.max_jobs_jitter));
+    let is_over =
+        |max: u64| worker.jobs_done >= max && worker.quota.is_none_or(|quota| quota > most_jobs(max, limits.max_jobs_jitter));
     if worker.is_of_before {
         Some(EndReason::Restarted)
     } else if limits.max_size().is_some_and(|most| worker.oversize > most) {
@@ -112,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_share_is_replaced_at_a_time_and_one_at_least() {
-        let table = [(0.25, 1, 1), (0.25, 4, 1), (0.25, 8, 2), (0.25, 9, 2), (1.0, 3, 3), (0.0, 100, 1), (0.5, 0, 1), (0.99, 100, 99)];
+        let table =
+            [(0.25, 1, 1), (0.25, 4, 1), (0.25, 8, 2), (0.25, 9, 2), (1.0, 3, 3), (0.0, 100, 1), (0.5, 0, 1), (0.99, 100, 99)];
         for (share, workers, expected) in table {
             assert_eq!(at_a_time(share, workers), expected, "{share} of {workers}");
         }
@@ -156,9 +158,9 @@ mod tests {
         ];
         for (most, per, seconds, expected) in table {
             let mut times = VecDeque::new();
-            let found = seconds.iter().map(|second| {
-                too_often(&mut times, begin + Duration::from_secs(*second), most, Duration::from_secs(per))
-            });
+            let found = seconds
+                .iter()
+                .map(|second| too_often(&mut times, begin + Duration::from_secs(*second), most, Duration::from_secs(per)));
             assert_eq!(found.collect::<Vec<_>>(), expected, "{most} in {per}: {seconds:?}");
         }
     }

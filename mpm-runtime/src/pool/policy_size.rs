@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn who_is_missed_least_goes_first() {
-        let seats = [Seat::Busy(1), Seat::Idle(9), Seat::Empty, Seat::Starting, Seat::Idle(3), Seat::Busy(0), Seat::Empty].map(Some);
+        let seats =
+            [Seat::Busy(1), Seat::Idle(9), Seat::Empty, Seat::Starting, Seat::Idle(3), Seat::Busy(0), Seat::Empty].map(Some);
         let order = [6, 2, 3, 4, 1, 5, 0];
         for count in 0..=seats.len() {
             assert_eq!(who_goes(&seats, count), order[..count], "{count}");

@@ -19,19 +19,19 @@ impl Core {
         let size = self.limits.max_size().unwrap_or(0);
         for process in self.members.iter_mut().flat_map(|member| member.process.iter_mut().chain(&mut member.next)) {
             process.link.limit_size(size);
-            // A number that it knows it keeps to by itself. One that has had more already is due.
-            let is_within = |quota: &u64| process.jobs_done + process.in_flight.len() as u64 <= *quota;
+            // One that has had as many already is due, and goes on until its successor is there.
+            let is_within = |quota: &u64| process.jobs_done + (process.in_flight.len() as u64) < *quota;
             if let Some(quota) = quota(&self.limits, random()).filter(is_within) {
                 process.quota = Some(process.quota.map_or(quota, |before| before.min(quota)));
             }
         }
-        self.wake = true;
+        (self.is_recycling, self.wake) = (true, true);
     }
 
     /// Replaces all workers that there are now, one share after the other.
     pub(super) fn restart(&mut self, before: u64) {
         self.restart_before = before;
-        self.wake = true;
+        (self.is_recycling, self.wake) = (true, true);
     }
 
     /// Whether a worker is left that was to be replaced.
@@ -41,19 +41,26 @@ impl Core {
 
     /// The supervisor's part of replacing workers: one step, to be taken at every turn.
     pub(super) fn recycle(&mut self, now: Instant) {
-        if !self.wants_processes() || self.ending.is_some() {
+        if !self.is_recycling || !self.wants_processes() || self.ending.is_some() {
             return;
         }
-        for slot in 0..self.members.len() {
-            self.hand_place_over(slot);
-            // Those that have had their jobs without an answer to be taken in: the limit is a new one.
-            self.retire(slot);
+        (0..self.members.len()).for_each(|slot| self.hand_place_over(slot));
+        if !self.is_restarting() {
+            self.restart_before = 0;
         }
+        self.mark_who_is_due(now);
+        let limits = &self.limits;
+        let has_limits = limits.max_jobs.is_some() || limits.max_age.is_some() || limits.max_size().is_some();
+        self.is_recycling = has_limits || self.restart_before > 0 || self.members.iter().any(Member::is_being_replaced);
+    }
+
+    fn mark_who_is_due(&mut self, now: Instant) {
         let mut room = self.room_for_replacements();
         if room == 0 {
             return;
         }
-        let mut due: Vec<_> = self.members.iter().enumerate().filter_map(|(slot, m)| self.due(m, now).map(|why| (why, slot))).collect();
+        let mut due: Vec<_> =
+            self.members.iter().enumerate().filter_map(|(slot, m)| self.due(m, now).map(|why| (why, slot))).collect();
         due.sort_unstable_by_key(|((incarnation, _), _)| *incarnation);
         for ((_, reason), slot) in due {
             let process = self.members.get_mut(slot).and_then(|member| member.process.as_mut());
@@ -71,9 +78,8 @@ impl Core {
         let open = self.members.iter().filter(|member| member.is_open);
         let limit = at_a_time(self.limits.recycle_share, open.clone().count());
         // Those that can wait for their turn, until they are gone.
-        let in_turn = |process: &&Process| {
-            matches!(process.reason, Some(EndReason::Restarted | EndReason::Memory | EndReason::Age))
-        };
+        let in_turn =
+            |process: &&Process| matches!(process.reason, Some(EndReason::Restarted | EndReason::Memory | EndReason::Age));
         let leaving = self.leaving.iter().filter(in_turn).count();
         limit.saturating_sub(open.filter(|member| member.is_being_replaced()).count() + leaving)
     }
@@ -107,7 +113,8 @@ impl Core {
     /// Where a successor is ready, lets it have the place as soon as the one before has done what it has begun.
     fn hand_place_over(&mut self, slot: usize) {
         let Some(member) = self.members.get_mut(slot) else { return };
-        let Some(reason) = member.process.as_ref().filter(|process| process.takes_jobs()).and_then(|process| process.replace) else {
+        let Some(reason) = member.process.as_ref().filter(|process| process.takes_jobs()).and_then(|process| process.replace)
+        else {
             return;
         };
         if member.next.front().is_some_and(Process::takes_jobs) {

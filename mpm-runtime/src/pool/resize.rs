@@ -17,6 +17,8 @@ pub(super) struct Pressure {
     since: Instant,
     /// The job that was the newest then.
     last_job: u64,
+    /// A worker will be there soon, which is an event.
+    is_answered: bool,
 }
 
 /// How long jobs may wait for others of their kind before a worker more is worth it.
@@ -73,7 +75,7 @@ impl Core {
 
     /// When it is to be seen whether jobs have waited for too long.
     pub(super) fn next_growth(&self) -> Option<Instant> {
-        self.pressure.and_then(|pressure| pressure.since.checked_add(PATIENCE))
+        self.pressure.filter(|pressure| !pressure.is_answered)?.since.checked_add(PATIENCE)
     }
 
     /// The supervisor's other part: after jobs were handed out, makes places for those that found no worker. Whether jobs can be
@@ -96,12 +98,13 @@ impl Core {
             workers,
             most: self.size.most,
         };
-        if backlog == 0 || demand.idle > 0 {
-            self.pressure = None;
-        } else if self.next_growth().is_none_or(|at| at <= now) {
-            self.pressure = Some(Pressure { since: now, last_job: self.last_job });
-        }
-        let reopened = self.open_places(growth(&demand));
+        let more = growth(&demand);
+        self.pressure = (backlog > 0 && demand.idle == 0).then(|| {
+            let still = self.pressure.filter(|pressure| now.saturating_duration_since(pressure.since) < PATIENCE);
+            let (since, last_job) = still.map_or((now, self.last_job), |pressure| (pressure.since, pressure.last_job));
+            Pressure { since, last_job, is_answered: demand.coming + more > 0 }
+        });
+        let reopened = self.open_places(more);
         self.may_grow = self.open() < self.size.most;
         if !self.may_grow {
             self.pressure = None;
@@ -140,7 +143,7 @@ impl Core {
             }
         }
         for member in self.members.iter_mut().filter(|member| !member.is_open && member.process.is_none()).take(missing) {
-            (member.is_open, member.failures, member.not_before) = (true, 0, None);
+            member.is_open = true;
             missing -= 1;
         }
         for _ in 0..missing {
@@ -157,7 +160,9 @@ impl Core {
         for slot in who_goes(&seats, count) {
             self.close_place(slot, reason);
         }
-        while self.members.pop_if(|member| !member.is_open && member.process.is_none()).is_some() {}
+        // It is remembered where starts have failed.
+        let is_nothing = |member: &mut Member| !member.is_open && member.process.is_none() && member.failures == 0;
+        while self.members.pop_if(is_nothing).is_some() {}
     }
 
     fn close_place(&mut self, slot: usize, reason: EndReason) {

@@ -74,9 +74,7 @@ impl Supervisor {
         let promising = core.all_processes().filter(|p| p.is_promising()).count();
         let now = Instant::now();
         let is_late = matches!(kind, FailedStart::WasReady { early: false });
-        if !is_late
-            && let Some(reason) = core.note_useless(now, error)
-        {
+        if !is_late && let Some(reason) = core.note_useless(now, error) {
             return core.fail(&reason);
         }
         let in_slot = core.members.get_mut(slot).map_or(1, |member| {
@@ -101,9 +99,9 @@ impl Supervisor {
         }
         for slot in 0..core.members.len() {
             let wants_one = |core: &Core| {
-                core.members.get(slot).is_some_and(|member| {
-                    core.wants_start(member) && member.not_before.is_none_or(|at| at <= now)
-                })
+                core.members
+                    .get(slot)
+                    .is_some_and(|member| core.wants_start(member) && member.not_before.is_none_or(|at| at <= now))
             };
             while wants_one(core) {
                 if self.waits_for_template(core) {

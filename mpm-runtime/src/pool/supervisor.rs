@@ -139,6 +139,7 @@ impl Supervisor {
             core.dispatch();
         }
         self.fill_slots(core, now);
+        core.begin_to_look(now);
         core.wake = false;
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0;
         (ended, next_deadline(core))
@@ -218,7 +219,8 @@ impl Supervisor {
         let unstarted = process.dies(exit, &stderr, &mut ended);
         let killed_jobs = ended.count() > before;
         let useful = killed_jobs || process.jobs_done > 0;
-        let expected = matches!(process.fate, Some(Fate::Ended(_))) || matches!(process.state, State::Finishing { .. } | State::Stopping { .. });
+        let expected = matches!(process.fate, Some(Fate::Ended(_)))
+            || matches!(process.state, State::Finishing { .. } | State::Stopping { .. });
         let refused = process.refused.is_some() || exit.code() == Some(WorkerExit::TokenSpent.code());
         let kind = match process.state {
             State::Ready { since } => FailedStart::WasReady { early: since.elapsed() < EARLY },

@@ -39,22 +39,22 @@ impl Core {
 
     /// The supervisor's part: looks if it is time to.
     pub(super) fn look_after_workers(&mut self, now: Instant) {
+        let Some(last) = self.watch.last.filter(|last| now.saturating_duration_since(*last) >= LOOK) else { return };
+        // What is more than that nobody has seen.
+        let passed = now.saturating_duration_since(last).min(2 * LOOK);
+        (0..self.members.len()).for_each(|slot| self.look_after(slot, passed, now));
+        let is_busy = self.clock != self.watch.clock || self.processes().any(|process| !process.in_flight.is_empty());
+        self.watch = Watch { is_on: is_busy, last: is_busy.then_some(now), clock: self.clock };
+    }
+
+    /// At the end of a turn: begins to look, if a job has been handed out and nobody looks yet.
+    pub(super) fn begin_to_look(&mut self, now: Instant) {
         if !self.needs_looks() {
-            (self.watch.is_on, self.watch.last) = (true, None);
-            return;
+            self.watch = Watch { is_on: true, last: None, clock: self.clock };
+        } else if self.watch.last.is_none() {
+            let is_on = self.clock != self.watch.clock || self.roster.busy() > 0;
+            self.watch = Watch { is_on, last: is_on.then_some(now), clock: self.clock };
         }
-        match self.watch.last {
-            Some(last) if now.saturating_duration_since(last) >= LOOK => {
-                // What is more than that nobody has seen.
-                let passed = now.saturating_duration_since(last).min(2 * LOOK);
-                (0..self.members.len()).for_each(|slot| self.look_after(slot, passed, now));
-                let is_busy = self.clock != self.watch.clock || self.processes().any(|process| !process.in_flight.is_empty());
-                self.watch.last = is_busy.then_some(now);
-            }
-            Some(_) => return,
-            None => self.watch.last = (self.clock != self.watch.clock).then_some(now),
-        }
-        (self.watch.clock, self.watch.is_on) = (self.clock, self.watch.last.is_some());
     }
 
     fn look_after(&mut self, slot: usize, passed: Duration, now: Instant) {
