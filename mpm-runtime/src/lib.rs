@@ -58,8 +58,8 @@ pub use error::{
 pub use init::init;
 pub use mpm_macros::{main, test, worker};
 pub use pool::{
-    AsCompleted, Builder, JobHandle, Map, MapUnordered, Pool, Preload, Preloaded, Report, as_completed, wait_all, wait_all_timeout,
-    wait_any, wait_any_timeout,
+    AsCompleted, Builder, JobHandle, Limits, Map, MapUnordered, Pool, Preload, Preloaded, Report, WorkerCount, as_completed,
+    wait_all, wait_all_timeout, wait_any, wait_any_timeout,
 };
 pub use process::{Process, ProcessBuilder, active_processes, isolate, isolate_despite_threads};
 pub use registry::{Job, OwnRemote, Remote, Retry, Target, Worker};

@@ -79,7 +79,7 @@ fn workers_with_long_jobs_wake_nobody() {
         let (folder, cpus) = (TempDir::new().unwrap(), std::thread::available_parallelism().map_or(2, usize::from));
         let gate = Gate::new(folder.path(), "gate");
         let (path, workers) = (gate.path(), 2 * cpus + 1);
-        let pool = pool_of(workers);
+        let pool = Pool::builder().workers(workers).unresponsive(Duration::MAX).build().unwrap();
         wait_until("all are there", || children_of(process::id()).len() == workers);
         (0..200).for_each(|n| assert_eq!(pool.run(double::job(n)).unwrap(), 2 * n));
         let long: Vec<_> = (0..cpus).map(|_| pool.submit(pass::job(&path)).unwrap()).collect();
@@ -89,6 +89,32 @@ fn workers_with_long_jobs_wake_nobody() {
         assert_nobody_wakes(workers);
         gate.open();
         assert!(long.into_iter().all(|job| job.wait().is_ok()));
+    });
+}
+
+/// However much it looks after its workers, it does so while they have jobs.
+#[mpm::test]
+fn an_idle_pool_with_every_limit_wakes_nobody() {
+    alone("an_idle_pool_with_every_limit_wakes_nobody", || {
+        let hour = Duration::from_secs(3600);
+        for method in [StartMethod::ForkServer, StartMethod::Spawn] {
+            let builder = Pool::builder().workers(2..=4).max_jobs(1 << 40).max_jobs_jitter(0.1).max_age(hour);
+            let builder = builder.max_idle(Duration::from_millis(50)).max_rss(1 << 40).max_rss_hard(1 << 41).unresponsive(hour);
+            let pool = builder.restart_limit(9, hour).start(method).build().unwrap();
+            wait_until("both are there", || children_of(process::id()).len() == 2);
+            assert_nobody_wakes(2);
+            (0..100).for_each(|n| assert_eq!(pool.run(double::job(n)).unwrap(), 2 * n));
+            let folder = TempDir::new().unwrap();
+            let gate = Gate::new(folder.path(), "gate");
+            let path = gate.path();
+            let jobs: Vec<_> = (0..4).map(|_| pool.submit(pass::job(&path)).unwrap()).collect();
+            gate.wait_for(4);
+            gate.open();
+            assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+            // Whoever is one too many goes first, and then nobody has anything to do.
+            wait_until("two are left", || children_of(process::id()).len() == 2);
+            assert_nobody_wakes(2);
+        }
     });
 }
 

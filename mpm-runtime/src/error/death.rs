@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::exit::WorkerExit;
+use super::reason::EndReason;
 
 /// What a worker was doing with the job that it had claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -158,6 +159,8 @@ pub struct Death {
     pub stderr: Vec<String>,
     /// Why the pool itself ended the worker, if it did.
     pub ended_by_pool: Option<String>,
+    /// The same as a word: [`EndReason::Died`] if the pool did not.
+    pub reason: EndReason,
 }
 
 impl fmt::Display for Death {

@@ -78,6 +78,8 @@ pub(crate) struct ParentPage {
     /// For each of the worker's segments, how often it has been given back. Written with Release, by whatever thread has made its
     /// copy; the worker reads with Acquire before it writes there again (see `segment.rs`).
     pub(crate) returned: Line<[AtomicU32; SLOTS]>,
+    /// How many bytes of memory the worker may hold after a job; 0 for no limit. Relaxed: a new limit holds from some job on.
+    pub(crate) max_size: Line<AtomicU64>,
 }
 
 /// Words that the worker writes; the claim word and the item words alone are written by both.
@@ -103,4 +105,7 @@ pub(crate) struct WorkerPage {
     /// Since when a job runs, and how far it has come, see `talk.rs`.
     pub(crate) marks: Line<MarkWords>,
     pub(crate) progress: Line<ProgressWords>,
+    /// How many bytes the worker held when it last found that these are too many; 0 if it never did. Relaxed: a note, of which the
+    /// doorbell tells.
+    pub(crate) oversize: Line<AtomicU64>,
 }

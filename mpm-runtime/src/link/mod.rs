@@ -18,6 +18,7 @@ mod requests;
 mod responses;
 mod segment;
 mod shelf;
+mod size;
 pub(crate) mod sync;
 mod talk;
 mod violation;

@@ -126,10 +126,6 @@ impl Drop for Large {
 #[derive(Debug)]
 pub(crate) struct Shelf {
     inner: Mutex<Inner>,
-    /// How many segments there are at most, unless a worker could not go on without one more.
-    most: usize,
-    /// How many bytes are kept free at most.
-    keep: usize,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +133,10 @@ struct Inner {
     /// The last used one last.
     free: Vec<Segment>,
     out: usize,
+    /// How many segments there are at most, unless a worker could not go on without one more.
+    most: usize,
+    /// How many bytes are kept free at most.
+    keep: usize,
 }
 
 /// Which segments are of use.
@@ -161,8 +161,15 @@ impl Wanted<'_> {
 
 impl Shelf {
     pub(crate) fn new(workers: usize) -> Arc<Self> {
-        let most = workers.saturating_mul(SLOTS).min(64);
-        Arc::new(Self { inner: Mutex::default(), most, keep: KEEP.saturating_mul(workers) })
+        let shelf = Self { inner: Mutex::default() };
+        shelf.set_workers(workers);
+        Arc::new(shelf)
+    }
+
+    /// Sets how many workers there are at most.
+    pub(crate) fn set_workers(&self, workers: usize) {
+        let mut inner = self.lock();
+        (inner.most, inner.keep) = (workers.saturating_mul(SLOTS).min(64), KEEP.saturating_mul(workers));
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -179,7 +186,7 @@ impl Shelf {
         let best = fitting.filter_map(|(at, segment)| Some((wanted.rank(segment)?, at))).min_by_key(|(rank, _)| *rank);
         let mut given_up = None;
         let known = best.map(|(_, at)| inner.free.remove(at));
-        if known.is_none() && inner.free.len() + inner.out >= self.most {
+        if known.is_none() && inner.free.len() + inner.out >= inner.most {
             if inner.free.is_empty() {
                 if !beyond {
                     return Ok(None);
@@ -233,7 +240,7 @@ impl Shelf {
         } else {
             inner.free.push(segment);
         }
-        while inner.free.len() > 1 && inner.free.iter().map(|segment| segment.mapping.len()).sum::<usize>() > self.keep {
+        while inner.free.len() > 1 && inner.free.iter().map(|segment| segment.mapping.len()).sum::<usize>() > inner.keep {
             given_up.push(inner.free.remove(0));
         }
         drop(inner);

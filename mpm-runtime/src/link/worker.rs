@@ -33,13 +33,15 @@ impl fmt::Display for Corrupt {
 /// The worker's end.
 #[derive(Debug)]
 pub(crate) struct WorkerEnd {
-    memory: Arc<SharedMemory>,
+    pub(super) memory: Arc<SharedMemory>,
     layout: Layout,
     socket: Socket,
     /// Where there is one CPU only, nobody can bring work while this process looks for it.
     patience: Option<Patience>,
     /// When the last job ended, and the next one begins if that is there already; 0 if the clock has to be read.
-    clock: u64,
+    pub(super) clock: u64,
+    /// At which tick of the clock its size was last looked at.
+    pub(super) measured: u64,
     /// The number of the next request to claim.
     next: u32,
     incoming: Incoming,
@@ -57,6 +59,7 @@ impl WorkerEnd {
             socket,
             patience: has_several_cpus().then(Patience::default),
             clock: 0,
+            measured: 0,
             next: 0,
             incoming: Incoming::default(),
             writer: Writer::default(),

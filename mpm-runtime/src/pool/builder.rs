@@ -9,6 +9,7 @@ use super::face::Pool;
 use super::preload::{Preload, Preloads};
 use super::settings::Settings;
 use super::shared::Shared;
+use super::size::{MOST_WORKERS, Size, WorkerCount};
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind, Result};
 use crate::registry::Registry;
@@ -17,9 +18,6 @@ use crate::start::{
     usual_start_method,
 };
 use crate::sys::{OwnThread, usable_cpus};
-
-/// The most workers that a pool may have.
-const MOST_WORKERS: usize = 4096;
 
 /// The environment variable that says how many workers a pool has for which nobody says it.
 const VARIABLE: &str = "MPM_WORKERS";
@@ -34,7 +32,13 @@ const VARIABLE: &str = "MPM_WORKERS";
 /// | [`env`](Self::env) | this process's environment, as it is when the pool is built |
 /// | [`cwd`](Self::cwd) | this process's working directory, as it is when the pool is built |
 /// | [`start`](Self::start) | as [`start_method`](crate::start_method) says: `ForkServer` |
-/// | [`max_jobs`](Self::max_jobs) | 0: workers are not replaced |
+/// | [`max_jobs`](Self::max_jobs), [`max_jobs_jitter`](Self::max_jobs_jitter) | no limit; 0 |
+/// | [`max_age`](Self::max_age) | no limit |
+/// | [`max_idle`](Self::max_idle) | 10 seconds |
+/// | [`max_rss`](Self::max_rss), [`max_rss_hard`](Self::max_rss_hard) | no limit |
+/// | [`recycle_share`](Self::recycle_share) | a quarter, and at least one worker |
+/// | [`unresponsive`](Self::unresponsive) | 10 seconds |
+/// | [`restart_limit`](Self::restart_limit) | none; see there |
 /// | [`preload`](Self::preload) | nothing |
 /// | [`objects`](Self::objects) | 16 in each worker |
 /// | [`timeout`](Self::timeout), [`cpu_time`](Self::cpu_time) | none |
@@ -54,7 +58,7 @@ const VARIABLE: &str = "MPM_WORKERS";
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     pub(super) settings: Settings,
-    workers: Option<usize>,
+    workers: Option<WorkerCount>,
     env: Vec<(OsString, OsString)>,
     cwd: Option<PathBuf>,
     preload: Preloads,
@@ -73,12 +77,18 @@ impl Builder {
         self
     }
 
-    /// How many worker processes the pool keeps, from 1 to 4096. They are started by `build`.
+    /// How many worker processes the pool has, from 1 to 4096: a number, or a range. `build` starts the number, or the lower end of
+    /// the range.
+    ///
+    /// With a range, such as `1..=8`, the pool grows when jobs wait and all its workers have something to do: at once where the jobs are
+    /// worth a start, and otherwise when they have waited for some milliseconds. A worker that has had nothing to do for
+    /// [`max_idle`](Self::max_idle) ends, as long as the lower end is left. That may be 0: then a pool without jobs is no process at
+    /// all.
     ///
     /// Where nobody says, the environment variable `MPM_WORKERS` does, with a number from 1 to 4096; anything else in it makes
     /// `build` fail. Where that is not set or empty, it is the number of CPUs that affinity and cgroup quota leave to this process.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = Some(workers);
+    pub fn workers(mut self, workers: impl Into<WorkerCount>) -> Self {
+        self.workers = Some(workers.into());
         self
     }
 
@@ -107,15 +117,6 @@ impl Builder {
     /// gives way to [`Spawn`](StartMethod::Spawn) where the program has threads before it comes to `init`.
     pub fn start(mut self, method: StartMethod) -> Self {
         self.start = Some(method);
-        self
-    }
-
-    /// After so many jobs a worker is replaced by a fresh one; 0 for never. The next one is started while the last job runs, and in a
-    /// pool with one job a worker already before that, where jobs wait.
-    ///
-    /// `max_jobs(1)` is a process for each job: nothing of one job is left for the next.
-    pub fn max_jobs(mut self, jobs: u64) -> Self {
-        self.settings.max_jobs = jobs;
         self
     }
 
@@ -209,7 +210,10 @@ impl Builder {
 
     fn build_with(self, promised: bool) -> Result<Pool> {
         let Self { mut settings, workers, env, cwd, preload, start } = self;
-        settings.workers = workers.map_or_else(default_workers, Ok)?;
+        settings.size = match workers {
+            Some(workers) => Size::checked("Builder::workers", workers)?,
+            None => Size::fixed(default_workers()?),
+        };
         check(&settings, &env)?;
         installed()?;
         let chosen = start.map_or_else(default_start_method, |method| Ok(Some(method)))?;
@@ -246,9 +250,7 @@ fn default_workers() -> Result<usize> {
 
 fn check(settings: &Settings, env: &[(OsString, OsString)]) -> Result<()> {
     let refuse = |text: String| Err(Error::new(Kind::Setting, text));
-    if settings.workers == 0 || settings.workers > MOST_WORKERS {
-        return refuse(format!("Builder::workers({}): a pool has from 1 to {MOST_WORKERS} workers", settings.workers));
-    }
+    settings.limits.check("Builder")?;
     if settings.start_timeout.is_zero() {
         return refuse("Builder::start_timeout(0): no worker is ready in no time".to_owned());
     }

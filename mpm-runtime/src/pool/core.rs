@@ -11,11 +11,14 @@ use super::again::Judged;
 use super::cell::Cell;
 use super::ended::Ended;
 use super::later::Later;
+use super::limits::Limits;
 use super::member::{Fate, Member, Process, State, Waiting};
+use super::resize::Pressure;
 use super::roster::Roster;
 use super::settings::Settings;
+use super::size::Size;
 use super::stuck::Look;
-use crate::error::EndReason;
+use super::watch::Watch;
 use crate::link::{Patience, Shelf};
 use crate::start::StartMethod;
 
@@ -24,12 +27,28 @@ pub(super) struct Core {
     pub(super) members: Vec<Member>,
     /// Processes that have left their place, and only have to end.
     pub(super) leaving: Vec<Process>,
-    /// How many jobs a process may have; 0 for no limit.
-    pub(super) max_jobs: u64,
     /// How many CPUs there are for the workers.
     pub(super) cpus: usize,
+    /// What workers may become.
+    pub(super) limits: Limits,
+    /// How many there are at least and at most.
+    pub(super) size: Size,
+    /// There are fewer than there may be.
+    pub(super) may_grow: bool,
+    pub(super) pressure: Option<Pressure>,
+    /// Some worker may have to be replaced, now or some time.
+    pub(super) is_recycling: bool,
+    /// Processes of incarnations before this one are to be replaced.
+    pub(super) restart_before: u64,
+    /// How many threads wait for the ends of these.
+    pub(super) restart_waiters: usize,
+    /// One of these has ended since somebody was told.
+    pub(super) has_restarted: bool,
+    pub(super) watch: Watch,
+    /// When workers ended that were of no use, as far as that counts.
+    pub(super) useless: VecDeque<Instant>,
     /// How long a process may take to end.
-    grace: Duration,
+    pub(super) grace: Duration,
     /// How processes are started.
     pub(super) method: StartMethod,
     /// The supervisor has something to do.
@@ -88,12 +107,21 @@ const AHEAD: usize = 3;
 impl Core {
     /// Of a pool for which there are so many CPUs.
     pub(super) fn new(settings: &Settings, cpus: usize, shelf: Arc<Shelf>) -> Self {
-        let slots = 0..u32::try_from(settings.workers).unwrap_or(u32::MAX);
+        let slots = 0..u32::try_from(settings.size.least).unwrap_or(u32::MAX);
         Self {
-            members: slots.map(|slot| Member { slot, process: None, next: VecDeque::new(), not_before: None }).collect(),
+            members: slots.map(Member::new).collect(),
             leaving: Vec::new(),
-            max_jobs: settings.max_jobs,
             cpus,
+            limits: settings.limits.clone(),
+            size: settings.size,
+            may_grow: settings.size.is_range(),
+            pressure: None,
+            is_recycling: true,
+            restart_before: 0,
+            restart_waiters: 0,
+            has_restarted: false,
+            watch: Watch::default(),
+            useless: VecDeque::new(),
             grace: settings.grace,
             method: settings.method,
             wake: false,
@@ -189,34 +217,21 @@ impl Core {
         true
     }
 
-    /// Lets a worker go that has had all its jobs. Tells one to stop that can take no more for another reason, and takes back
-    /// what it has not claimed.
-    fn retire(&mut self, slot: usize) {
-        let Some(member) = self.members.get_mut(slot) else { return };
-        let Some(process) = &mut member.process else { return };
-        if process.in_flight.is_empty() && process.may_take(self.max_jobs) == 0 {
-            // It ends by itself. Its successor takes its place.
-            process.stop(Instant::now().checked_add(self.grace), EndReason::JobLimit);
-            let successor = member.next.pop_front();
-            self.leaving.extend(std::mem::replace(&mut member.process, successor));
-            self.wake = true;
-        } else if process.spent && process.takes_jobs() {
-            let back = process.take_back_unstarted(&mut self.jobs_ended);
-            process.stop(None, EndReason::Unready);
-            self.requeue(back);
-        }
+    /// Whether a process is to be started for a member: for its place, or as the successor of the one that has it.
+    pub(super) fn wants_start(&self, member: &Member) -> bool {
+        member.is_open && (member.process.is_none() || self.wants_successor(member))
     }
 
-    /// Whether a member's process has no successor and needs one: it has been given its last job, or has died; or it starts still and
-    /// there is more to do than its only job.
+    /// Whether a member's process has no successor and needs one: it has been given its last job, is to be replaced, or has died; or it
+    /// starts still and there is more to do than its only job.
     pub(super) fn wants_successor(&self, member: &Member) -> bool {
-        let Some(process) = &member.process else { return false };
-        let runs_behind = || self.max_jobs == 1 && member.next.len() < AHEAD && self.runs_behind();
+        let Some(process) = member.process.as_ref().filter(|_| member.is_open) else { return false };
+        let runs_behind = || self.limits.max_jobs == Some(1) && member.next.len() < AHEAD && self.runs_behind();
         match process.state {
             _ if process.is_missed() => member.next.is_empty(),
-            State::Ready { .. } if process.takes_jobs() && process.may_take(self.max_jobs) == 0 => {
-                member.next.is_empty() || runs_behind()
-            }
+            State::Ready { .. } if process.takes_jobs() && process.may_take() == 0 => member.next.is_empty() || runs_behind(),
+            State::Ready { .. } => process.replace.is_some() && process.takes_jobs() && member.next.is_empty(),
+            State::Finishing { .. } => member.next.is_empty(),
             State::Starting { .. } if process.is_promising() => runs_behind(),
             _ => false,
         }
@@ -224,7 +239,7 @@ impl Core {
 
     /// Whether more jobs wait than there are processes that will take one each, in a pool whose starts go well.
     fn runs_behind(&self) -> bool {
-        let to_come = self.all_processes().filter(|p| p.is_promising() && p.may_take(self.max_jobs) > 0).count();
+        let to_come = self.all_processes().filter(|p| p.is_promising() && p.may_take() > 0).count();
         self.failures == 0 && self.mean.is_some() && self.waiting > to_come
     }
 

@@ -28,13 +28,10 @@ pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Du
 /// When the supervisor must act again, whatever happens.
 pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
     let processes = core.all_processes().filter_map(Process::deadline);
-    let restarts = core
-        .members
-        .iter()
-        .filter(|m| (m.process.is_none() || core.wants_successor(m)) && core.wants_processes())
-        .filter_map(|m| m.not_before);
+    let restarts = core.members.iter().filter(|m| core.wants_start(m) && core.wants_processes()).filter_map(|m| m.not_before);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
-    let limits = core.all_processes().filter_map(|process| process.look_at);
     let jobs = core.later.first().into_iter().chain(core.expiries.first()).chain(core.look.due());
-    processes.chain(restarts).chain(ending).chain(limits).chain(jobs).min()
+    let jobs = jobs.chain(core.all_processes().filter_map(|process| process.look_at));
+    let workers = [core.next_look(), core.next_age(), core.next_idle(), core.next_growth()].into_iter().flatten();
+    processes.chain(restarts).chain(ending).chain(jobs).chain(workers).min()
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, Raw};
 use super::ended::Ended;
-use super::member::{Fate, Process, Waiting};
+use super::member::{Fate, Process, State, Waiting};
 use super::overdue::with_elapsed;
-use crate::error::{Cancelled, Death, DidRun, JobError, Phase};
+use crate::error::{Cancelled, Death, DidRun, EndReason, JobError, Phase};
 use crate::link::{Bytes, TakenBack};
 use crate::start::how;
 use crate::sys::{Exit, monotonic_nanos};
@@ -75,7 +75,9 @@ impl Process {
         let ended_by_pool = match &self.fate {
             Some(Fate::Damaged(what)) => Some(format!("its link was damaged: {what}")),
             // Unless it was dying already when the pool came.
-            Some(Fate::Unready(what)) if exit.signal() == Some(9) && out_of_memory != Some(true) => Some(format!("it {what}")),
+            Some(Fate::Unready(what) | Fate::Unfit(_, what)) if exit.signal() == Some(9) && out_of_memory != Some(true) => {
+                Some(format!("it {what}"))
+            }
             _ => None,
         };
         // What a damaged worker wrote down is not believed: the job may have run.
@@ -95,6 +97,7 @@ impl Process {
             elapsed,
             max_rss: exit.max_rss,
             stderr: stderr.to_vec(),
+            reason: self.reason.filter(|_| ended_by_pool.is_some()).unwrap_or(EndReason::Died),
             ended_by_pool,
         };
         let facts = Facts { ran: Some(elapsed), ..facts };
@@ -105,9 +108,21 @@ impl Process {
     /// one more such kill, and no other worker was its victim. To be asked once.
     fn out_of_memory(&self, exit: Exit) -> Option<bool> {
         // An unready one may have been dying already.
-        if exit.signal() != Some(9) || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Ended(_) | Fate::Overdue(_))) {
+        if exit.signal() != Some(9)
+            || matches!(self.fate, Some(Fate::Damaged(_) | Fate::Unfit(..) | Fate::Ended(_) | Fate::Overdue(_)))
+        {
             return Some(false);
         }
         self.oom_kills_before?.explain()
+    }
+
+    /// Why it ended that the pool has not told to.
+    pub(super) fn why_it_ended(&self, exit: Exit) -> EndReason {
+        let had_its_jobs = self.may_take() == 0 && exit.code() == Some(0);
+        match self.state {
+            _ if had_its_jobs => EndReason::JobLimit,
+            State::Starting { .. } if self.refused.is_some() => EndReason::Unready,
+            _ => EndReason::Died,
+        }
     }
 }

@@ -22,6 +22,7 @@ impl Core {
             }
             // A link that turned out to be damaged has given its jobs back.
             if self.queue.is_empty() || self.roster.is_full() {
+                self.wake |= self.is_short_of_workers();
                 return;
             }
         }
@@ -57,6 +58,9 @@ impl Core {
     fn hand_over(&mut self, slot: usize, mut job: Waiting) -> bool {
         self.clock += 1;
         let clock = self.clock;
+        if !self.watch.is_on {
+            (self.watch.is_on, self.wake) = (true, true);
+        }
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else {
             self.requeue(vec![job]);
             return false;

@@ -16,6 +16,7 @@ use super::spare::Held;
 use super::unordered::MapUnordered;
 use crate::codec::Encoder;
 use crate::error::{DataError, JobError, Refusal, Result, SubmitError};
+use crate::link::sync::Ordering;
 use crate::link::{Bytes, INLINE, Payload};
 use crate::registry::{Job, Target};
 use crate::start::StartMethod;
@@ -48,7 +49,7 @@ use crate::start::StartMethod;
 pub struct Pool {
     pub(super) shared: Arc<Shared>,
     supervisor: Mutex<Option<Thread<()>>>,
-    supervisor_id: ThreadId,
+    pub(super) supervisor_id: ThreadId,
 }
 
 impl Pool {
@@ -282,8 +283,9 @@ impl Pool {
         self.shared.method()
     }
 
+    /// How many workers it has at most.
     pub(super) fn worker_count(&self) -> usize {
-        self.shared.settings.workers
+        self.shared.most_workers.load(Ordering::Relaxed) as usize
     }
 
     pub(super) fn queue_size(&self) -> usize {
@@ -304,6 +306,6 @@ impl Drop for Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pool({}, {} workers)", self.shared.settings.name, self.shared.settings.workers)
+        write!(f, "Pool({}, {} workers)", self.shared.settings.name, self.worker_count())
     }
 }

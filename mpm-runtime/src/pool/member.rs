@@ -4,11 +4,13 @@
 //! |---|---|---|
 //! | ordered | `Supervisor::start` | it is delivered: starting; or its order fails: a failed start |
 //! | starting | it is there | its reply is read; or it dies, or its deadline passes: a failed start |
-//! | ready | its reply says so | it is told to stop; or it dies: its claimed job, if any, dies with it |
+//! | ready | its reply says so; or the pool wants a finishing one after all | it is to finish, or told to stop; or it dies: its claimed job, if any, dies with it |
+//! | finishing | its successor is ready; or its place is given up; or it can get no more jobs | it has answered what it had claimed, and is told to stop; or it dies |
 //! | stopping | `stop`; or it has answered the last job that it may have | it exits; at the deadline it is killed |
 //!
-//! A process that may have so many jobs and no more gets a successor when it has been given the last one. The successor
-//! takes its place when that is answered; the process itself leaves, and all that remains is to bury it.
+//! A process that may have so many jobs and no more gets a successor when it has been given the last one; one that is to be
+//! replaced for another reason gets it then, and goes on until that is ready. The successor takes its place when all that it has
+//! claimed is answered; the process itself leaves, and all that remains is to bury it.
 //!
 //! Whatever the state, a process has at most one [`Fate`]: why the pool itself has killed it.
 
@@ -21,6 +23,7 @@ use super::cell::{Cell, Facts, Raw};
 use super::ended::Ended;
 use super::overdue::{Cause, Overdue};
 use super::policy::average;
+use super::policy_watch::Seen;
 use crate::codec::{Panic, Unbuilt};
 use crate::error::{DataError, EndReason, JobError, Panicked};
 use crate::link::{Kind, ParentEnd, Payload, Received};
@@ -47,10 +50,14 @@ pub(super) struct InFlight {
 pub(super) struct Member {
     pub(super) slot: u32,
     pub(super) process: Option<Process>,
-    /// Take the process's place, one after the other, when that has had all the jobs that it may have.
+    /// The pool wants a process here.
+    pub(super) is_open: bool,
+    /// Take the process's place, one after the other, when that leaves it.
     pub(super) next: VecDeque<Process>,
     /// After a failed start: not again before this.
     pub(super) not_before: Option<Instant>,
+    /// How many processes in a row were of no use here.
+    pub(super) failures: u32,
 }
 
 #[derive(Debug)]
@@ -61,6 +68,12 @@ pub(super) enum State {
     },
     Ready {
         since: Instant,
+    },
+    /// It gets no more jobs.
+    Finishing {
+        /// It was ready since then.
+        since: Instant,
+        reason: EndReason,
     },
     Stopping {
         deadline: Option<Instant>,
@@ -74,6 +87,8 @@ pub(super) enum Fate {
     Damaged(String),
     /// It was not ready in time, or can get no more jobs. What its link says is right all the same.
     Unready(String),
+    /// It has broken a limit, or stood still. What its link says is right all the same.
+    Unfit(EndReason, String),
     /// It had to end with the pool. The text says what becomes of a job that it ran.
     Ended(&'static str),
     /// Its job had to end. What its link says is right all the same.
@@ -99,10 +114,14 @@ pub(super) struct Process {
     /// How many more jobs these are than cells: those of chunks that have not ended, but for one of each.
     pub(super) more: usize,
     pub(super) jobs_done: u64,
+    /// How many jobs it may have in all, if there is a limit.
+    pub(super) quota: Option<u64>,
     pub(super) oom_kills_before: Option<OomKills>,
     pub(super) fate: Option<Fate>,
     /// Why it is to end.
     pub(super) reason: Option<EndReason>,
+    /// Why it is to be replaced, as soon as its successor is ready.
+    pub(super) replace: Option<EndReason>,
     /// It has ended, and its template is asked how.
     pub(super) is_gone: bool,
     /// The preload job that it runs before it is ready.
@@ -111,12 +130,16 @@ pub(super) struct Process {
     pub(super) refused: Option<String>,
     /// When it last got a job; a counter, not a time.
     pub(super) last_used: u64,
+    /// When it was first seen without a job after the one that it had then got last.
+    pub(super) idle_since: Option<(u64, Instant)>,
+    /// What was seen of it when it was last looked at.
+    pub(super) seen: Seen,
     /// It can answer, but no more than the jobs that it has claimed: it is to be told to stop.
     pub(super) spent: bool,
     /// The roster names it as idle.
     pub(super) is_listed: bool,
     /// Where the supervisor looks whether it moves: how many jobs it had done at the last look, if it had one to do then.
-    pub(super) seen: Option<u64>,
+    pub(super) seen_done: Option<u64>,
     /// It did not move between two looks. Until it answers it gets no more jobs.
     pub(super) is_stuck: bool,
     /// The job for which a thread looks for the responses by itself just now.
@@ -158,13 +181,16 @@ impl Process {
         self.reason.get_or_insert(match &fate {
             Fate::Damaged(_) => EndReason::Damaged,
             Fate::Unready(_) => EndReason::Unready,
+            Fate::Unfit(reason, _) => *reason,
             Fate::Ended(_) | Fate::Overdue(Cause::PoolEnds) => EndReason::PoolEnded,
             Fate::Overdue(Cause::TimedOut(..)) => EndReason::TimedOut,
             Fate::Overdue(Cause::Aborted) => EndReason::Cancelled,
         });
         match self.fate {
             // What was to be believed until now is so no more.
-            Some(Fate::Unready(_) | Fate::Overdue(_)) if matches!(fate, Fate::Damaged(_)) => self.fate = Some(fate),
+            Some(Fate::Unready(_) | Fate::Unfit(..) | Fate::Overdue(_)) if matches!(fate, Fate::Damaged(_)) => {
+                self.fate = Some(fate)
+            }
             Some(_) => {}
             None => self.fate = Some(fate),
         }
@@ -178,17 +204,14 @@ impl Process {
         }
     }
 
-    /// How many more jobs it may be given, of `max_jobs` in all; 0 there means without end.
-    pub(super) fn may_take(&self, max_jobs: u64) -> u64 {
-        match max_jobs {
-            0 => u64::MAX,
-            _ => max_jobs.saturating_sub(self.jobs_done + self.in_flight.len() as u64),
-        }
+    /// How many more jobs it may be given.
+    pub(super) fn may_take(&self) -> u64 {
+        self.quota.map_or(u64::MAX, |quota| quota.saturating_sub(self.jobs_done + self.in_flight.len() as u64))
     }
 
     /// Whether it takes jobs or will soon.
     pub(super) fn is_promising(&self) -> bool {
-        self.fate.is_none() && !matches!(self.state, State::Stopping { .. })
+        self.fate.is_none() && !matches!(self.state, State::Finishing { .. } | State::Stopping { .. })
     }
 
     /// Tells it to end when it has nothing to do; from `deadline` on it is overdue.

@@ -31,8 +31,8 @@ const EARLY_LIMIT: u32 = 20;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// `count` in a row, this one included; `promising` other members are ready, busy or starting.
-pub(super) fn after_failed_start(kind: FailedStart, count: u32, promising: usize) -> AfterFailedStart {
+/// `count` in a row, this one included, `in_slot` of them for the same place; `promising` other members are ready, busy or starting.
+pub(super) fn after_failed_start(kind: FailedStart, count: u32, in_slot: u32, promising: usize) -> AfterFailedStart {
     let hopeless = match kind {
         FailedStart::Lasting => true,
         FailedStart::Passing => count >= LIMIT,
@@ -42,7 +42,7 @@ pub(super) fn after_failed_start(kind: FailedStart, count: u32, promising: usize
         return AfterFailedStart::GiveUp;
     }
     // The first may be chance: it costs no time.
-    let wait = count.checked_sub(2).map_or(Duration::ZERO, |doublings| FIRST_WAIT.saturating_mul(1 << doublings.min(16)));
+    let wait = in_slot.checked_sub(2).map_or(Duration::ZERO, |doublings| FIRST_WAIT.saturating_mul(1 << doublings.min(16)));
     AfterFailedStart::RetryAfter(wait.min(LONGEST_WAIT))
 }
 
@@ -151,7 +151,7 @@ mod tests {
             (FailedStart::WasReady { early: true }, 20, 1, wait(5000)),
         ];
         for (kind, count, promising, expected) in table {
-            assert_eq!(after_failed_start(kind, count, promising), expected, "{kind:?} {count} {promising}");
+            assert_eq!(after_failed_start(kind, count, count, promising), expected, "{kind:?} {count} {promising}");
         }
     }
 

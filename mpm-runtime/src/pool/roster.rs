@@ -34,6 +34,11 @@ impl Roster {
         self.at_work.len()
     }
 
+    /// Jobs that wait behind another one at their process.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
     /// Whether there may be a job that another process could begin at once.
     pub(super) fn is_uneven(&self) -> bool {
         self.ahead > 0 && !self.idle.is_empty()
@@ -132,7 +137,7 @@ impl Core {
         while let Some(slot) = self.roster.idle.pop() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
             process.is_listed = false;
-            if process.is_idle() && process.may_take(self.max_jobs) > 0 {
+            if process.is_idle() && process.may_take() > 0 {
                 return Some((slot, 1));
             }
         }
@@ -151,7 +156,7 @@ impl Core {
         let room = |at: usize| {
             let slot = *at_work.get(at)?;
             let process = self.members.get(slot)?.process.as_ref()?;
-            let may_take = usize::try_from(process.may_take(self.max_jobs)).unwrap_or(usize::MAX);
+            let may_take = usize::try_from(process.may_take()).unwrap_or(usize::MAX);
             let room = limit.saturating_sub(load(process)).min(may_take);
             (process.takes_jobs() && room > 0).then_some((room, at, slot))
         };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::limits::Limits;
+use super::size::Size;
 use crate::registry::Retry;
 use crate::start::StartMethod;
 
@@ -9,11 +11,11 @@ use crate::start::StartMethod;
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) name: String,
-    pub(super) workers: usize,
+    pub(super) size: Size,
     pub(super) queue: usize,
     pub(super) method: StartMethod,
-    /// After so many jobs a process is replaced; 0 for never.
-    pub(super) max_jobs: u64,
+    /// Those that the pool begins with.
+    pub(super) limits: Limits,
     /// So many objects a process keeps.
     pub(super) objects: usize,
     pub(super) grace: Duration,
@@ -35,13 +37,14 @@ const OBJECTS: usize = 16;
 impl Default for Settings {
     fn default() -> Self {
         let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
+        let (size, limits) = (Size::fixed(1), Limits::default());
         let (method, start_timeout) = (StartMethod::default(), START_TIMEOUT);
         Self {
             name,
-            workers: 1,
+            size,
             queue: 1024,
             method,
-            max_jobs: 0,
+            limits,
             objects: OBJECTS,
             grace,
             start_timeout,

@@ -12,7 +12,7 @@ use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
 use super::settings::Settings;
 use crate::error::{JobError, Refusal};
-use crate::link::sync::AtomicBool;
+use crate::link::sync::{AtomicBool, AtomicU32};
 use crate::link::{Payload, Shelf};
 use crate::registry::Registry;
 use crate::start::{Plan, StartMethod, Started};
@@ -26,6 +26,7 @@ pub(super) struct Changes {
     judged: Vec<Judged>,
     /// Somebody waits for room, and there is some.
     room: bool,
+    /// Those who wait for the end of the pool, or of workers, are to look.
     ended: bool,
     wake_supervisor: bool,
 }
@@ -34,7 +35,8 @@ impl Core {
     /// Whether nobody has to be told of what has changed.
     fn is_quiet(&self) -> bool {
         let minds_the_queue = self.blocked > 0 || self.ending.is_some();
-        self.jobs_ended.is_empty() && self.to_judge.is_empty() && !self.wake && !self.ended && !minds_the_queue
+        let minds_more = self.has_restarted || !self.to_judge.is_empty();
+        self.jobs_ended.is_empty() && !self.wake && !self.ended && !minds_the_queue && !minds_more
     }
 }
 
@@ -48,6 +50,7 @@ impl Changes {
             || core.jobs_ended.has_tasks()
             || !core.to_judge.is_empty()
             || (core.ending.is_some() && !ended && (freed || any_ended));
+        let ended = ended || std::mem::take(&mut core.has_restarted);
         Self { told, tasks: Vec::new(), judged: Vec::new(), room: freed && core.blocked > 0, ended, wake_supervisor }
     }
 
@@ -80,19 +83,24 @@ pub(super) struct Shared {
     pub(super) core: Mutex<Core>,
     /// The queue has room, or never will have.
     room: Condvar,
-    /// The pool has ended.
-    ended: Condvar,
+    /// The pool has ended, or a worker has that was to be replaced.
+    pub(super) ended: Condvar,
     inbox: Mutex<VecDeque<News>>,
     /// The process that made the pool. In a copy of it by `fork` the supervisor is not there, and the shared memory still
     /// is: nothing may be done there.
     original: Arc<Original>,
     /// The system cannot wait for a link and a cell at once: threads leave it to the supervisor to look.
     pub(super) is_indirect: AtomicBool,
+    /// Of the core's size and limits, for those who do not want the lock. Relaxed: a change holds from some job on.
+    pub(super) most_workers: AtomicU32,
+    pub(super) counts_jobs: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
-        let shelf = Shelf::new(settings.workers);
+        let shelf = Shelf::new(settings.size.most);
+        let most_workers = AtomicU32::new(u32::try_from(settings.size.most).unwrap_or(u32::MAX));
+        let counts_jobs = AtomicBool::new(settings.limits.max_jobs.is_some());
         let core = Mutex::new(Core::new(&settings, usable_cpus(), Arc::clone(&shelf)));
         let doorbell = Doorbell::new()?;
         let original = Original::this_process();
@@ -109,6 +117,8 @@ impl Shared {
             inbox,
             original,
             is_indirect: AtomicBool::new(false),
+            most_workers,
+            counts_jobs,
         })
     }
 

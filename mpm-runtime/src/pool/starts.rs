@@ -7,11 +7,13 @@ use std::time::Instant;
 use super::core::Core;
 use super::member::{Fate, Process, State};
 use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
+use super::policy_recycle::{quota, spread, too_often};
+use super::policy_watch::Seen;
 use super::shared::News;
 use super::supervisor::{Supervisor, exit_key, reply_key};
 use crate::error::{Error, Kind};
 use crate::start::{Failure, FailureKind, Offer, Origin, StartMethod, Started, give_way_to_spawn, next_ticket, prepare};
-use crate::sys::oom_kills;
+use crate::sys::{oom_kills, random};
 
 impl Supervisor {
     /// Takes a process from the starting thread.
@@ -70,11 +72,21 @@ impl Supervisor {
             core.failures
         };
         let promising = core.all_processes().filter(|p| p.is_promising()).count();
-        match after_failed_start(kind, count, promising) {
+        let now = Instant::now();
+        let is_late = matches!(kind, FailedStart::WasReady { early: false });
+        if !is_late && let Some(reason) = core.note_useless(now, error) {
+            return core.fail(&reason);
+        }
+        let in_slot = core.members.get_mut(slot).map_or(1, |member| {
+            // One that lived for long says nothing about the next.
+            member.failures = if is_late { 0 } else { member.failures.saturating_add(1) };
+            member.failures
+        });
+        match after_failed_start(kind, count, in_slot, promising) {
             AfterFailedStart::GiveUp => core.fail(&error.to_string().into()),
             AfterFailedStart::RetryAfter(wait) => {
                 if let Some(member) = core.members.get_mut(slot) {
-                    member.not_before = Instant::now().checked_add(wait);
+                    member.not_before = now.checked_add(spread(wait, random()));
                 }
             }
         }
@@ -87,9 +99,9 @@ impl Supervisor {
         }
         for slot in 0..core.members.len() {
             let wants_one = |core: &Core| {
-                core.members.get(slot).is_some_and(|member| {
-                    (member.process.is_none() || core.wants_successor(member)) && member.not_before.is_none_or(|at| at <= now)
-                })
+                core.members
+                    .get(slot)
+                    .is_some_and(|member| core.wants_start(member) && member.not_before.is_none_or(|at| at <= now))
             };
             while wants_one(core) {
                 if self.waits_for_template(core) {
@@ -115,13 +127,14 @@ impl Supervisor {
         let settings = &self.shared.settings;
         let Some(member) = core.members.get_mut(slot) else { return Ok(()) };
         member.not_before = None;
+        let quota = quota(&core.limits, random());
         let worker: Arc<str> = self.shared.worker_name(member.slot).into();
         let offer = Offer {
             worker: &worker,
             index: member.slot,
             plan: &self.shared.plan,
             method: self.method,
-            max_jobs: settings.max_jobs,
+            max_jobs: quota.unwrap_or(0),
             objects: settings.objects,
             doorbell: &self.shared.doorbell,
             registry: self.shared.registry,
@@ -136,6 +149,7 @@ impl Supervisor {
         let shared = Arc::clone(&self.shared);
         let then = Box::new(move |started| shared.deliver(News::Started(incarnation, started)));
         self.origin.start(launch, incarnation, settings.start_timeout, then).map_err(failed(format!("start worker {worker}")))?;
+        link.limit_size(core.limits.max_size().unwrap_or(0));
         let process = Process {
             incarnation,
             slot: member.slot,
@@ -148,16 +162,20 @@ impl Supervisor {
             in_flight: std::collections::VecDeque::new(),
             more: 0,
             jobs_done: 0,
+            quota,
             oom_kills_before,
             fate: None,
             reason: None,
+            replace: None,
             is_gone: false,
             refused: None,
             preloading: None,
             last_used: 0,
+            idle_since: None,
+            seen: Seen::default(),
             spent: false,
             is_listed: false,
-            seen: None,
+            seen_done: None,
             is_stuck: false,
             attended_for: None,
             watched_until: 0,
@@ -170,5 +188,14 @@ impl Supervisor {
             member.next.push_back(process);
         }
         Ok(())
+    }
+}
+
+impl Core {
+    /// Counts one more process that was of no use; why the pool fails, if these are too many.
+    fn note_useless(&mut self, now: Instant, error: &Error) -> Option<Arc<str>> {
+        let (most, per) = self.limits.restart_limit?;
+        let text = || format!("more than {most} workers within {per:?} were of no use; the last one: {error}");
+        too_often(&mut self.useless, now, most, per).then(|| text().into())
     }
 }

@@ -50,7 +50,7 @@ impl Core {
         }
         for slot in 0..self.members.len() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
-            process.is_stuck = is_stuck(process.seen, process.jobs_done, !process.in_flight.is_empty());
+            process.is_stuck = is_stuck(process.seen_done, process.jobs_done, !process.in_flight.is_empty());
             if process.is_stuck && process.takes_jobs() {
                 let jobs = process.take_back_behind(&mut self.jobs_ended);
                 self.requeue(jobs);
@@ -63,7 +63,8 @@ impl Core {
     pub(super) fn plan_look(&mut self, now: Instant) {
         if matches!(self.look, Look::AskedFor) {
             self.look = now.checked_add(LOOK_AFTER).map_or(Look::Off, Look::Due);
-            self.processes_mut().for_each(|process| process.seen = (!process.in_flight.is_empty()).then_some(process.jobs_done));
+            self.processes_mut()
+                .for_each(|process| process.seen_done = (!process.in_flight.is_empty()).then_some(process.jobs_done));
         }
     }
 }

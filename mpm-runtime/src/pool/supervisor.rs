@@ -132,10 +132,18 @@ impl Supervisor {
         if let Some(ending) = core.ending {
             ending::proceed(core, ending, now, self.shared.settings.grace);
         }
+        core.look_after_workers(now);
+        core.fit(now);
+        core.recycle(now);
         core.survey();
         core.look_for_stuck(now);
         core.dispatch();
+        if core.grow(now) {
+            core.survey();
+            core.dispatch();
+        }
         self.fill_slots(core, now);
+        core.begin_to_look(now);
         core.plan_look(now);
         core.wake = false;
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0 && core.judging == 0;
@@ -161,7 +169,8 @@ impl Supervisor {
                 }
                 Ok(Some(Reply::Ready)) => {
                     if matches!(process.state, State::Starting { .. }) {
-                        process.state = State::Ready { since: Instant::now() };
+                        let since = Instant::now();
+                        (process.state, process.idle_since) = (State::Ready { since }, Some((0, since)));
                         is_ready = true;
                     }
                     break;
@@ -216,8 +225,8 @@ impl Supervisor {
         let unstarted = process.dies(exit, &stderr, &mut ended);
         let killed_jobs = ended.count() > before;
         let useful = killed_jobs || process.jobs_done > 0;
-        let expected =
-            matches!(process.fate, Some(Fate::Ended(_) | Fate::Overdue(_))) || matches!(process.state, State::Stopping { .. });
+        let expected = matches!(process.fate, Some(Fate::Ended(_) | Fate::Overdue(_)))
+            || matches!(process.state, State::Finishing { .. } | State::Stopping { .. });
         let refused = process.refused.is_some() || exit.code() == Some(WorkerExit::TokenSpent.code());
         let kind = match process.state {
             State::Ready { since } => FailedStart::WasReady { early: since.elapsed() < EARLY },
@@ -226,6 +235,7 @@ impl Supervisor {
             _ if process.preloading.is_some() && matches!(process.fate, Some(Fate::Unready(_))) => FailedStart::Lasting,
             _ => FailedStart::Passing,
         };
+        process.reason.get_or_insert(process.why_it_ended(exit));
         let error = failed_start(process, exit, stderr, &self.shared.plan);
         if let Some(child) = &process.child {
             // A process that the user forked may hold the same description: closing it would not end its events.
@@ -235,6 +245,9 @@ impl Supervisor {
         core.take_up_again();
         core.requeue(unstarted);
         let slot = self.vacate(core, incarnation);
+        if let Some(member) = slot.filter(|_| useful).and_then(|slot| core.members.get_mut(slot)) {
+            member.failures = 0;
+        }
         if let Some(slot) = slot.filter(|_| !useful && !expected) {
             self.start_failed(core, slot, kind, &error);
         }
@@ -246,6 +259,7 @@ impl Supervisor {
         self.poller.forget(&process.link);
         drop(process);
         self.shared.shelf.forget_lost();
+        core.has_restarted |= core.restart_waiters > 0;
         slot
     }
 }
@@ -255,7 +269,7 @@ fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>, 
     let (worker, pid) = (&process.worker, process.pid());
     let reason = match (&process.refused, &process.fate) {
         (Some(reason), _) => format!("worker {worker} (pid {pid}) refused to start: {reason}"),
-        (None, Some(Fate::Unready(reason))) => format!("worker {worker} (pid {pid}) {reason}"),
+        (None, Some(Fate::Unready(reason) | Fate::Unfit(_, reason))) => format!("worker {worker} (pid {pid}) {reason}"),
         _ if matches!(process.state, State::Starting { .. }) => {
             let when = match process.preloading.and_then(|index| plan.preload_name(index)) {
                 Some(job) => format!("while it ran preload job `{job}`"),

@@ -67,7 +67,7 @@ impl Pool {
     pub(super) fn go_alone<F: Target>(&self) -> bool {
         let rules =
             || self.target::<F>().ok().and_then(|target| Rules::of(None, self.shared.registry.get(target), &self.shared.settings));
-        self.shared.settings.max_jobs > 0 || rules().is_some()
+        self.shared.counts_jobs.load(Ordering::Relaxed) || rules().is_some()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::link::{Payload, Shelf};
 
 /// A core with three jobs, the first two as if a member had them.
 fn three_jobs() -> (Core, Vec<Waiting>) {
-    let mut core = Core::new(&Settings { workers: 1, ..Settings::default() }, 1, Shelf::new(1));
+    let mut core = Core::new(&Settings::default(), 1, Shelf::new(1));
     for _ in 0..3 {
         core.enqueue(Arc::new(Cell::new("job")), 0, Payload::default());
     }

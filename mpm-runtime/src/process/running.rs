@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::codec::NoValue;
-use crate::error::{DataError, Death, DidRun, Error, HowItEnded, JobError, Kind, Panicked, Phase, Result};
+use crate::error::{DataError, Death, DidRun, EndReason, Error, HowItEnded, JobError, Kind, Panicked, Phase, Result};
 use crate::start::{Capture, Reply, StartMethod, how, read_reply};
 use crate::sys::{Exit, Pidfd, Socket, is_own_want};
 
@@ -203,6 +203,7 @@ impl Running {
             max_rss: exit.max_rss,
             stderr,
             ended_by_pool: None,
+            reason: EndReason::Died,
         }))
     }
 

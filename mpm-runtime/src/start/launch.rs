@@ -13,7 +13,7 @@ use super::stderr::{Capture, capture_stderr};
 use crate::error::{Error, Kind, Result};
 use crate::link::ParentEnd;
 use crate::registry::Registry;
-use crate::sys::{Doorbell, Lifeline, Memfd, Pidfd, Private, Socket, executable_identity};
+use crate::sys::{Doorbell, Lifeline, Memfd, Pidfd, Private, Socket, executable_identity, random};
 
 /// What is needed to start a worker; dropped afterwards, it closes the child's ends in this process. A copy of this process that
 /// is made while it waits has nothing of it.
@@ -117,7 +117,8 @@ pub(super) fn hello(name: &str, plan: &Plan, method: StartMethod, duty: Duty, re
     };
     let hello = Hello {
         protocol: PROTOCOL,
-        nonce: nonce(),
+        // The worker compares it with its token, so that it takes no other socket for its own.
+        nonce: random(),
         build: if is_exec { executable_identity().map_err(system("look at /proc/self/exe"))? } else { 0 },
         fingerprint: registry.fingerprint(),
         name: name.to_owned(),
@@ -166,10 +167,4 @@ fn known_ties() -> io::Result<Arc<Ties>> {
             Ok(made)
         }
     }
-}
-
-/// A number that the worker compares with its token, so that it takes no other socket for its own.
-fn nonce() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
 }

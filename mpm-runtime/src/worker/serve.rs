@@ -40,6 +40,7 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
                 return WorkerExit::LinkDamaged;
             }
         }
+        link.check_size();
         if max_jobs > 0 && jobs >= max_jobs {
             break;
         }

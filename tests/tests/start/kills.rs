@@ -121,12 +121,17 @@ fn random(state: &mut u64) -> usize {
 }
 
 /// Two hundred kills, or as many as these seconds allow; `MPM_KILLS` asks for another number and takes longer.
-fn at_random(method: StartMethod, max_jobs: u64, seconds: u64) {
+fn at_random(method: StartMethod, max_jobs: Option<u64>, seconds: u64) {
     let wanted: Option<u32> = std::env::var("MPM_KILLS").ok().and_then(|n| n.parse().ok());
     let (kills, seconds) = wanted.map_or((200, seconds), |kills| (kills, 5 * seconds));
     warm_up(method);
     let leaks = Leaks::baseline().allow_threads(&["mpm-starter", "mpm-stderr"]);
-    let pool = build(Pool::builder().workers(4).max_jobs(max_jobs), method);
+    let builder = Pool::builder().workers(4);
+    let builder = match max_jobs {
+        Some(jobs) => builder.max_jobs(jobs),
+        None => builder,
+    };
+    let pool = build(builder, method);
     // The template has its name by then, and is not taken for a worker.
     assert_eq!(pool.run(double::job(1)).unwrap(), 2);
     let (mut seed, mut killed, mut next, mut values) = (u64::from(process::id()), 0, 0_u64, 0);
@@ -168,24 +173,24 @@ fn at_random(method: StartMethod, max_jobs: u64, seconds: u64) {
 
 #[mpm::test]
 fn at_random_by_forkserver() {
-    alone("kills::at_random_by_forkserver", || at_random(StartMethod::ForkServer, 0, 20));
+    alone("kills::at_random_by_forkserver", || at_random(StartMethod::ForkServer, None, 20));
 }
 
 #[mpm::test]
 fn at_random_by_spawn() {
-    alone("kills::at_random_by_spawn", || at_random(StartMethod::Spawn, 0, 20));
+    alone("kills::at_random_by_spawn", || at_random(StartMethod::Spawn, None, 20));
 }
 
 #[mpm::test]
 fn at_random_by_fork() {
-    alone("kills::at_random_by_fork", || at_random(StartMethod::Fork, 0, 20));
+    alone("kills::at_random_by_fork", || at_random(StartMethod::Fork, None, 20));
 }
 
 #[mpm::test]
 fn at_random_with_a_job_limit() {
     alone("kills::at_random_with_a_job_limit", || {
         for method in StartMethod::ALL {
-            at_random(method, 3, 7);
+            at_random(method, Some(3), 7);
         }
     });
 }

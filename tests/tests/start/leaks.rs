@@ -32,7 +32,8 @@ fn hundred(method: StartMethod, mut cycle: impl FnMut(usize)) {
 
 fn pools(method: StartMethod) {
     hundred(method, |round| {
-        let pool = build(Pool::builder().workers(1 + round % 3).max_jobs((round % 2) as u64), method);
+        let builder = Pool::builder().workers(1 + round % 3);
+        let pool = build(if round % 2 == 0 { builder } else { builder.max_jobs(1) }, method);
         let jobs: Vec<_> = (0..4).map(|n| pool.submit(double::job(n)).unwrap()).collect();
         match round % 6 {
             0 => pool.kill(),

@@ -1,0 +1,78 @@
+//! How many workers a pool has: a number, or a range.
+
+use std::ops::RangeInclusive;
+
+use crate::error::{Error, Kind, Result};
+
+/// The most workers that a pool may have.
+pub(super) const MOST_WORKERS: usize = 4096;
+
+/// How many workers a pool has: always so many, or as many as it needs, within a range.
+///
+/// It is made from either: [`workers(4)`](crate::Builder::workers), [`resize(1..=8)`](crate::Pool::resize).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerCount(RangeInclusive<usize>);
+
+impl From<usize> for WorkerCount {
+    fn from(count: usize) -> Self {
+        Self(count..=count)
+    }
+}
+
+impl From<RangeInclusive<usize>> for WorkerCount {
+    fn from(range: RangeInclusive<usize>) -> Self {
+        Self(range)
+    }
+}
+
+/// How many workers a pool has at least and at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) least: usize,
+    pub(super) most: usize,
+}
+
+impl Size {
+    pub(super) const fn fixed(count: usize) -> Self {
+        Self { least: count, most: count }
+    }
+
+    /// The size that was asked for by `whose` call.
+    pub(super) fn checked(whose: &str, WorkerCount(range): WorkerCount) -> Result<Self> {
+        let (least, most) = range.into_inner();
+        if (1..=MOST_WORKERS).contains(&most) && least <= most {
+            return Ok(Self { least, most });
+        }
+        let asked = if least == most { format!("{most}") } else { format!("{least}..={most}") };
+        Err(Error::new(Kind::Setting, format!("{whose}({asked}): a pool has from 1 to {MOST_WORKERS} workers")))
+    }
+
+    /// Whether the pool has more or fewer workers as it needs them.
+    pub(super) fn is_range(self) -> bool {
+        self.least < self.most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_has_some_workers_and_not_too_many() {
+        let size = |count: WorkerCount| Size::checked("Builder::workers", count).map_err(|error| error.to_string());
+        assert_eq!(size(3.into()), Ok(Size { least: 3, most: 3 }));
+        assert_eq!(size((0..=4096).into()), Ok(Size { least: 0, most: 4096 }));
+        assert!(!Size::fixed(3).is_range() && size((0..=1).into()).is_ok_and(Size::is_range));
+        let refused = [
+            (WorkerCount::from(0), "Builder::workers(0):"),
+            (WorkerCount::from(4097), "Builder::workers(4097):"),
+            (WorkerCount::from(0..=0), "Builder::workers(0):"),
+            (WorkerCount::from(RangeInclusive::new(3, 2)), "Builder::workers(3..=2):"),
+            (WorkerCount::from(1..=4097), "Builder::workers(1..=4097):"),
+        ];
+        for (count, words) in refused {
+            let error = size(count).unwrap_err();
+            assert!(error.starts_with(words) && error.contains("from 1 to 4096"), "{error}");
+        }
+    }
+}

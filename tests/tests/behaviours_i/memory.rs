@@ -1,0 +1,111 @@
+//! Behaviours 127 and 128: a worker that holds too much memory is replaced after its job, or killed in it.
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::process;
+
+use mpm::{EndReason, JobError, Limits, Pool, StartMethod, worker};
+use mpm_tests::{Gate, process_gone, wait_at, wait_until};
+use tempfile::TempDir;
+
+use crate::pools::{build, double, pid};
+use crate::{by_all_methods, resident, wait_for_another, wait_for_workers, workers};
+
+by_all_methods!(i127_memory_recycling, i128_the_soft_limit_lets_the_job_finish, i128_the_hard_limit_kills_the_job);
+
+const MIB: u64 = 1 << 20;
+
+/// Never gives back so many bytes.
+fn leak(bytes: usize) {
+    black_box(Vec::leak(black_box(vec![1_u8; bytes])));
+}
+
+/// Loses so much for ever; its process and what that holds then.
+#[worker]
+fn leaks(bytes: usize) -> (u32, u64) {
+    leak(bytes);
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    (process::id(), pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096)
+}
+
+/// Holds so much while it waits at a gate.
+#[worker]
+fn holds(bytes: usize, gate: &str) -> u32 {
+    let held = black_box(vec![1_u8; bytes]);
+    wait_at(gate);
+    held.len() as u32
+}
+
+fn limit(pool: &Pool, change: impl FnOnce(&mut Limits)) {
+    let mut limits = pool.limits();
+    change(&mut limits);
+    pool.set_limits(limits).unwrap();
+}
+
+fn i127_memory_recycling(method: StartMethod) {
+    let pool = build(Pool::builder().workers(1), method);
+    let base = pool.run(resident::job()).unwrap();
+    limit(&pool, |limits| limits.max_rss = Some(base + 30 * MIB));
+    let held: Vec<_> = (0..300).map(|_| pool.run(leaks::job(3 * MIB as usize)).unwrap()).collect();
+    let pids: BTreeSet<_> = held.iter().map(|(pid, _)| *pid).collect();
+    let most = held.iter().map(|(_, held)| *held).max().unwrap();
+    assert!(pids.len() > 1, "{pids:?}");
+    // All of it would be 900 MiB; how much of it there is depends on how long a start takes.
+    assert!(most < base + 800 * MIB, "{} MiB", most / MIB);
+}
+
+fn i128_the_soft_limit_lets_the_job_finish(method: StartMethod) {
+    let pool = build(Pool::builder().workers(1), method);
+    let first = pool.run(pid::job()).unwrap();
+    let base = pool.run(resident::job()).unwrap();
+    limit(&pool, |limits| limits.max_rss = Some(base + 40 * MIB));
+    let (by, held) = pool.run(leaks::job(80 * MIB as usize)).unwrap();
+    assert!(by == first && held > base + 40 * MIB);
+    let second = wait_for_another(&pool, first);
+    wait_until("it is gone", || process_gone(first));
+    // What a job gives back does not count.
+    let folder = TempDir::new().unwrap();
+    let gate = Gate::new(folder.path(), "gate");
+    gate.open();
+    for _ in 0..5 {
+        assert_eq!(pool.run(holds::job(80 * MIB as usize, &gate.path())).unwrap(), 80 * MIB as u32);
+    }
+    assert_eq!(pool.run(pid::job()).unwrap(), second);
+    // Nor does what is allowed again.
+    limit(&pool, |limits| limits.max_rss = None);
+    for _ in 0..5 {
+        assert_eq!(pool.run(leaks::job(20 * MIB as usize)).unwrap().0, second);
+    }
+    assert_eq!(pool.run(pid::job()).unwrap(), second);
+    limit(&pool, |limits| limits.max_rss_hard = Some(base + 60 * MIB));
+    // The hard limit is a soft one for what is left after a job.
+    assert_ne!(wait_for_another(&pool, second), second);
+}
+
+fn i128_the_hard_limit_kills_the_job(method: StartMethod) {
+    let folder = TempDir::new().unwrap();
+    let pool = build(Pool::builder().workers(2), method);
+    let base = pool.run(resident::job()).unwrap();
+    limit(&pool, |limits| limits.max_rss_hard = Some(base + 40 * MIB));
+    for round in 0..3 {
+        let gate = Gate::new(folder.path(), &format!("gate {round}"));
+        let path = gate.path();
+        let large = pool.submit(holds::job(100 * MIB as usize, &path)).unwrap();
+        let before = workers();
+        // Jobs behind it have done nothing.
+        let others: Vec<_> = (0..20).map(|n| pool.submit(double::job(n)).unwrap()).collect();
+        let error = large.wait().unwrap_err();
+        let JobError::Died(death) = &error else { panic!("{error}") };
+        assert_eq!((death.reason, death.out_of_memory), (EndReason::Memory, Some(false)));
+        assert_eq!(death.how.signal(), Some(libc::SIGKILL));
+        let text = death.ended_by_pool.as_deref().unwrap();
+        assert!(text.contains("MiB of memory") && error.to_string().contains(text), "{error}");
+        assert!((0..).zip(others).all(|(n, job)| job.wait().unwrap() == 2 * n));
+        assert!(before.contains(&death.pid) && process_gone(death.pid));
+        gate.open();
+        // What is within the limit lives.
+        assert!(pool.run(holds::job(MIB as usize, &path)).is_ok());
+    }
+    drop(pool);
+    wait_for_workers(0);
+}

@@ -1,0 +1,105 @@
+//! `restart` replaces all workers, a share at a time, while jobs go on: none is lost, cut short, or waits for a start.
+
+use std::fs;
+use std::thread;
+
+use mpm::{Pool, StartMethod};
+use mpm_tests::{Gate, process_gone, wait_until};
+use tempfile::TempDir;
+
+use crate::pools::{build, double, pass, pid};
+use crate::{by_all_methods, wait_for_workers, workers};
+
+by_all_methods!(
+    restart_replaces_all_under_load,
+    restart_waits_for_jobs,
+    restart_keeps_who_has_no_successor,
+    restart_and_the_end_of_the_pool,
+);
+
+fn restart_replaces_all_under_load(method: StartMethod) {
+    for share in [0.0, 0.5, 1.0] {
+        let pool = build(Pool::builder().workers(4).recycle_share(share), method);
+        let at_a_time = if share > 0.0 { (4.0 * share) as usize } else { 1 };
+        pool.wait_restarted().unwrap();
+        for _ in 0..3 {
+            let before = wait_for_workers(4);
+            thread::scope(|scope| {
+                let jobs = scope.spawn(|| pool.map::<double>(0..5_000).zip(0..).all(|(outcome, n)| outcome.unwrap() == 2 * n));
+                pool.restart();
+                let waits = scope.spawn(|| pool.wait_restarted());
+                while !waits.is_finished() {
+                    let now = workers();
+                    assert!(now.len() <= 4 + at_a_time, "{now:?}");
+                    assert_eq!(pool.run(double::job(7)).unwrap(), 14);
+                }
+                waits.join().unwrap().unwrap();
+                assert!(jobs.join().unwrap());
+            });
+            assert!(before.iter().all(|pid| process_gone(*pid)));
+            assert!(wait_for_workers(4).is_disjoint(&before));
+        }
+    }
+}
+
+fn restart_waits_for_jobs(method: StartMethod) {
+    let folder = TempDir::new().unwrap();
+    let gate = Gate::new(folder.path(), "gate");
+    let path = gate.path();
+    let pool = build(Pool::builder().workers(2).recycle_share(1.0), method);
+    let running = pool.submit(pass::job(&path)).unwrap();
+    gate.wait_for(1);
+    let busy = running.report().pid.unwrap();
+    pool.restart();
+    // The other one is replaced meanwhile, and does the work.
+    wait_until("the other one is replaced", || workers().len() == 3 && pool.run(pid::job()).is_ok());
+    assert!(workers().contains(&busy));
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| pool.wait_restarted());
+        gate.open();
+        waits.join().unwrap().unwrap();
+    });
+    assert_eq!(running.wait().unwrap(), busy);
+    assert!(process_gone(busy));
+}
+
+fn restart_keeps_who_has_no_successor(method: StartMethod) {
+    let folder = TempDir::new().unwrap();
+    let needed = folder.path().join("needed");
+    fs::create_dir(&needed).unwrap();
+    let pool = build(Pool::builder().workers(2).cwd(&needed), method);
+    let before = wait_for_workers(2);
+    let old = pool.run(pid::job()).unwrap();
+    fs::remove_dir(&needed).unwrap();
+    pool.restart();
+    assert!((0..300).all(|_| pool.run(pid::job()).is_ok_and(|pid| before.contains(&pid))), "{old}");
+    fs::create_dir(&needed).unwrap();
+    pool.wait_restarted().unwrap();
+    assert!(workers().is_disjoint(&before));
+}
+
+fn restart_and_the_end_of_the_pool(method: StartMethod) {
+    for round in 0..12 {
+        let pool = build(Pool::builder().workers(3).recycle_share(1.0), method);
+        let jobs: Vec<_> = (0..20).map(|n| pool.submit(double::job(n)).unwrap()).collect();
+        if round % 2 == 0 {
+            wait_for_workers(3);
+        }
+        pool.restart();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| pool.wait_restarted());
+            match round % 3 {
+                0 => pool.join(),
+                1 => pool.kill(),
+                _ => pool.shutdown(std::time::Duration::from_secs(60)),
+            }
+            // It may have been done before.
+            if let Err(error) = waits.join().unwrap() {
+                assert!(error.is_closed(), "{error}");
+            }
+        });
+        wait_for_workers(0);
+        assert!(jobs.into_iter().all(|job| job.wait().is_ok() || round % 3 != 0));
+        assert!(pool.wait_restarted().unwrap_err().is_closed());
+    }
+}
