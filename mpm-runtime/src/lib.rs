@@ -56,11 +56,11 @@ pub use error::{
 pub use init::init;
 pub use mpm_macros::{main, test, worker};
 pub use pool::{
-    AsCompleted, Builder, JobHandle, Map, MapUnordered, Pool, Preloaded, Report, as_completed, wait_all, wait_all_timeout,
+    AsCompleted, Builder, Event, EventKind, JobHandle, Map, MapUnordered, Pool, Preloaded, as_completed, wait_all, wait_all_timeout,
     wait_any, wait_any_timeout,
 };
 pub use process::{Process, ProcessBuilder, active_processes, isolate, isolate_despite_threads};
-pub use registry::{Job, Target};
+pub use registry::{Done, Job, Report, Target};
 pub use start::{
     CurrentProcess, ParentProcess, StartMethod, current_process, force_start_method, parent_process, set_start_method, start_method,
 };

@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::callbacks::Callbacks;
 use super::ended::Ended;
+use super::events::EventKind;
 use super::member::{Fate, Member, Process, State, Waiting};
 use super::roster::Roster;
 use super::settings::Settings;
@@ -56,6 +58,7 @@ pub(super) struct Core {
     /// How many threads wait for room in the queue.
     pub(super) blocked: usize,
     pub(super) shelf: Arc<Shelf>,
+    pub(super) callbacks: Arc<Callbacks>,
 }
 
 /// How the pool is ending. Each request to end can only hurry it.
@@ -70,7 +73,7 @@ pub(super) struct Ending {
 const AHEAD: usize = 3;
 
 impl Core {
-    pub(super) fn new(settings: &Settings, shelf: Arc<Shelf>) -> Self {
+    pub(super) fn new(settings: &Settings, shelf: Arc<Shelf>, callbacks: Arc<Callbacks>) -> Self {
         let slots = 0..u32::try_from(settings.workers).unwrap_or(u32::MAX);
         Self {
             members: slots.map(|slot| Member { slot, process: None, next: VecDeque::new(), not_before: None }).collect(),
@@ -91,11 +94,17 @@ impl Core {
             failed: None,
             ending: None,
             ended: false,
-            jobs_ended: Ended::default(),
+            jobs_ended: Ended::new(Arc::clone(&callbacks)),
             freed: false,
             blocked: 0,
             shelf,
+            callbacks,
         }
+    }
+
+    /// Tells whoever listens to the pool of what has happened, in the order of these calls. Costs nothing where nobody does.
+    pub(super) fn emit(&self, kind: impl FnOnce() -> EventKind) {
+        self.callbacks.emit(kind);
     }
 
     /// Whether no job waits or is with a member.

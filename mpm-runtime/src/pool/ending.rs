@@ -42,6 +42,8 @@ pub(super) fn abandon(core: &mut Core, reason: &Arc<str>) {
     for cell in lost {
         core.give_up(cell, JobError::PoolFailed(Arc::clone(reason)));
     }
+    let (callbacks, max_jobs) = (Arc::clone(&core.callbacks), core.max_jobs);
+    core.all_processes_mut().for_each(|process| process.tell_end(&callbacks, None, max_jobs));
     core.leaving.clear();
     core.members.iter_mut().for_each(|member| (member.process, member.next) = (None, VecDeque::new()));
 }

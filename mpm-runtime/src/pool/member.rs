@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, Raw};
+use super::course::Course;
 use super::ended::Ended;
 use super::policy::average;
 use crate::codec::Panic;
@@ -100,6 +101,7 @@ pub(super) struct Process {
     pub(super) fate: Option<Fate>,
     /// Why it is to end.
     pub(super) reason: Option<EndReason>,
+    pub(super) course: Course,
     /// It has ended, and its template is asked how.
     pub(super) is_gone: bool,
     /// The preload job that it runs before it is ready.

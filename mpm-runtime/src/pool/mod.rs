@@ -5,18 +5,23 @@
 
 mod attend;
 mod builder;
+mod callbacks;
 mod cell;
 mod chunk;
 mod completed;
 mod core;
+mod course;
 mod current;
 mod deadlines;
 mod death;
 mod dispatch;
+mod done;
 mod ended;
 mod ending;
+mod events;
 mod face;
 mod handle;
+mod hooks;
 mod items;
 mod map;
 mod member;
@@ -29,6 +34,7 @@ mod settings;
 mod shared;
 mod spare;
 mod starts;
+mod stop_jobs;
 mod supervisor;
 mod taking;
 #[cfg(test)]
@@ -39,8 +45,9 @@ mod watcher;
 
 pub use builder::Builder;
 pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout};
+pub use events::{Event, EventKind};
 pub use face::Pool;
-pub use handle::{JobHandle, Report};
+pub use handle::JobHandle;
 pub use map::Map;
 pub use preload::Preloaded;
 pub use unordered::MapUnordered;

@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::callbacks::Callbacks;
 use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
+use super::hooks::WorkerHooks;
 use super::settings::Settings;
 use crate::error::{JobError, Refusal};
 use crate::link::sync::AtomicBool;
@@ -63,6 +65,8 @@ pub(super) enum News {
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) plan: Arc<Plan>,
+    pub(super) hooks: WorkerHooks,
+    pub(super) callbacks: Arc<Callbacks>,
     pub(super) registry: &'static Registry,
     pub(super) doorbell: Doorbell,
     pub(super) shelf: Arc<Shelf>,
@@ -81,15 +85,22 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
+    pub(super) fn new(
+        settings: Settings,
+        plan: Arc<Plan>,
+        (hooks, callbacks): (WorkerHooks, Arc<Callbacks>),
+        registry: &'static Registry,
+    ) -> io::Result<Self> {
         let shelf = Shelf::new(settings.workers);
-        let core = Mutex::new(Core::new(&settings, Arc::clone(&shelf)));
+        let core = Mutex::new(Core::new(&settings, Arc::clone(&shelf), Arc::clone(&callbacks)));
         let doorbell = Doorbell::new()?;
         let original = Original::this_process();
         let (room, ended, inbox, cpus) = (Condvar::new(), Condvar::new(), Mutex::default(), usable_cpus());
         Ok(Self {
             settings,
             plan,
+            hooks,
+            callbacks,
             registry,
             doorbell,
             shelf,
@@ -167,7 +178,7 @@ impl Shared {
     }
 
     /// Why a job would be refused now, apart from a full queue.
-    fn refusal(core: &Core) -> Option<Refusal> {
+    pub(super) fn refusal(core: &Core) -> Option<Refusal> {
         if let Some(reason) = &core.failed {
             return Some(Refusal::Failed(Arc::clone(reason)));
         }
@@ -219,14 +230,6 @@ impl Shared {
 
     pub(super) fn method(&self) -> StartMethod {
         if self.is_copy() { self.settings.method } else { self.lock().method }
-    }
-
-    /// An id for a job that failed before it came to the queue.
-    pub(super) fn next_job(&self) -> u64 {
-        self.with_core(|core| {
-            core.last_job += 1;
-            core.last_job
-        })
     }
 
     pub(super) fn cancel(&self, cell: &Arc<Cell>) -> bool {

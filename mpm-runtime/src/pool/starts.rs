@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::core::Core;
+use super::course::Course;
+use super::events::EventKind;
 use super::member::{Fate, Process, State};
 use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
 use super::shared::News;
@@ -16,6 +18,7 @@ use crate::sys::oom_kills;
 impl Supervisor {
     /// Takes a process from the starting thread.
     pub(super) fn adopt(&mut self, core: &mut Core, incarnation: u64, started: Started) {
+        let method = core.method;
         let Some(process) = core.find_mut(incarnation) else { return };
         let watched = started.and_then(|child| {
             let watched = self.poller.watch(&child, exit_key(incarnation));
@@ -32,6 +35,7 @@ impl Supervisor {
                     *deadline = Instant::now().checked_add(self.shared.settings.start_timeout);
                 }
                 process.child = Some(child);
+                process.begins(&self.shared.callbacks, method);
             }
             Err(failure) => self.not_started(core, incarnation, failure),
         }
@@ -70,7 +74,13 @@ impl Supervisor {
             core.failures
         };
         let promising = core.all_processes().filter(|p| p.is_promising()).count();
-        match after_failed_start(kind, count, promising) {
+        let then = after_failed_start(kind, count, promising);
+        self.shared.callbacks.emit(|| EventKind::StartFailed {
+            worker: self.shared.worker_name(u32::try_from(slot).unwrap_or(u32::MAX)).into(),
+            reason: error.to_string().into(),
+            retry_in: if let AfterFailedStart::RetryAfter(wait) = then { Some(wait) } else { None },
+        });
+        match then {
             AfterFailedStart::GiveUp => core.fail(&error.to_string().into()),
             AfterFailedStart::RetryAfter(wait) => {
                 if let Some(member) = core.members.get_mut(slot) {
@@ -121,6 +131,8 @@ impl Supervisor {
             plan: &self.shared.plan,
             method: self.method,
             max_jobs: settings.max_jobs,
+            hooks: &self.shared.hooks.jobs,
+            cpus: settings.share(),
             doorbell: &self.shared.doorbell,
             registry: self.shared.registry,
         };
@@ -149,6 +161,7 @@ impl Supervisor {
             oom_kills_before,
             fate: None,
             reason: None,
+            course: Course::default(),
             is_gone: false,
             refused: None,
             preloading: None,

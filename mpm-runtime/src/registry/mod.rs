@@ -3,18 +3,23 @@
 //!
 //! Invariant: nothing here runs a job.
 
+mod done;
 mod job;
 mod lookup;
 mod options;
 mod registration;
+mod report;
 mod target;
 #[cfg(test)]
 mod tests;
 mod unknown;
 
+pub use done::Done;
+pub(crate) use done::{Encoded, OnDone};
 pub use job::Job;
 pub use lookup::Registry;
 pub(crate) use options::JobOptions;
 pub use registration::Registration;
+pub use report::Report;
 pub use target::{Index, Target};
 pub use unknown::{DuplicateTarget, UnknownTarget};

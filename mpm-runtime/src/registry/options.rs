@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::done::OnDone;
 use super::job::Job;
 use super::target::Target;
 
@@ -11,6 +12,8 @@ use super::target::Target;
 pub(crate) struct JobOptions {
     /// How long one try may run.
     pub(crate) timeout: Option<Duration>,
+    /// What is called when it has ended.
+    pub(crate) on_done: Option<OnDone>,
 }
 
 impl<F: Target> Job<'_, F> {

@@ -43,7 +43,7 @@ pub(crate) use memory::{Access, Mapping, Memfd};
 pub(crate) use oom::{OomKills, oom_kills};
 pub(crate) use original::Original;
 pub(crate) use pidfd::{Pidfd, is_gone};
-pub(crate) use poll::{Keys, Poller, readable_until};
+pub(crate) use poll::{Keys, Poller, readable_until, wait_writable};
 pub(crate) use private::Private;
 pub(crate) use process::{Child, Exit, adopt_stdout, at_exit, end_own_group, exit_now, finish, kill_own_group_of, reap};
 pub(crate) use signal::{SIGINT, SIGTERM, heed_interrupt, ignore_child_signal, ignore_interrupt, signal_name, watch_children};
