@@ -45,6 +45,7 @@ mod link;
 mod pool;
 mod process;
 mod registry;
+pub mod signals;
 mod start;
 mod sys;
 mod worker;

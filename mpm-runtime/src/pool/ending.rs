@@ -7,11 +7,13 @@
 //! | `kill` | are taken back | are killed | |
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Ending};
+use super::face::Pool;
 use super::member::Fate;
+use super::shared::Shared;
 use crate::error::{EndReason, JobError};
 
 /// The supervisor's part of an end that was asked for: one step, to be taken at every turn.
@@ -28,6 +30,31 @@ pub(super) fn proceed(core: &mut Core, Ending { kill_at }: Ending, now: Instant,
                 process.stop(now.checked_add(grace), EndReason::PoolEnded);
             }
         }
+    }
+}
+
+/// A pool's end in the hands of somebody who has no part in the pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Ender(Weak<Shared>);
+
+impl Pool {
+    pub(crate) fn ender(&self) -> Ender {
+        Ender(Arc::downgrade(&self.shared))
+    }
+}
+
+impl Ender {
+    /// Begins to end the pool, or has it hurry, and does not wait for it: the first time as `join`, the second as `shutdown` with
+    /// the pool's grace, then as `kill`. False if there is no pool any more, or it has ended.
+    pub(crate) fn end(&self, times: u32) -> bool {
+        let Some(shared) = self.0.upgrade().filter(|shared| !shared.is_copy() && !shared.lock().ended) else { return false };
+        let now = Instant::now();
+        match times {
+            0 | 1 => shared.end(None, None),
+            2 => shared.end(now.checked_add(shared.settings.grace), Some("a signal had the pool hurry before it had started")),
+            _ => shared.end(Some(now), Some("a signal had the pool killed before it had started")),
+        }
+        true
     }
 }
 

@@ -45,6 +45,7 @@ mod watcher;
 
 pub use builder::Builder;
 pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout};
+pub(crate) use ending::Ender;
 pub use events::{Event, EventKind};
 pub use face::Pool;
 pub use handle::JobHandle;

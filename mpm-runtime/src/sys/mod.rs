@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "this is the room where the system is called; each block carries its proof")]
 
+mod catch;
 mod clock;
 mod copy;
 mod cpu;
@@ -27,6 +28,7 @@ mod socket;
 mod spawn;
 mod threads;
 
+pub(crate) use catch::{Caught, catch, caught_signals, send_to_self};
 pub(crate) use clock::{last_tick_nanos, monotonic_nanos};
 pub(crate) use copy::{
     adopt_stderr, adopt_streams, fill_standard_streams, flush_output, fork, lead_session, leave_the_original, reset_signals,
