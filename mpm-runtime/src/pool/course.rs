@@ -50,6 +50,11 @@ impl Process {
         callbacks.emit(|| EventKind::WorkerStarted { worker: Arc::clone(&self.worker), pid: self.pid(), method });
     }
 
+    /// Whether it runs a job that comes before those of the pool.
+    pub(super) fn runs_first_job(&self) -> bool {
+        self.preloading.is_some() || self.course.starting.is_some()
+    }
+
     /// It takes jobs from now on.
     pub(super) fn tell_ready(&self, callbacks: &Callbacks) {
         let took = self.course.born.map(|born| born.elapsed()).unwrap_or_default();

@@ -80,8 +80,8 @@ impl Builder {
     /// [`preload`](Self::preload) runs once for all. May be called several times; the jobs run in this order.
     ///
     /// A job that fails, panics, ends its process, or takes longer than [`on_start_timeout`](Self::on_start_timeout) makes the start of
-    /// that worker fail. It is tried again, at growing intervals; when the pool has no worker left and starts have failed five
-    /// times in a row, it gives up with that reason.
+    /// that worker fail. It is tried again, at growing intervals; when starts have failed five times in a row and the pool has no worker
+    /// left, ready or on its way, it gives up with that reason. A job that takes too long is tried again only while there are others.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};

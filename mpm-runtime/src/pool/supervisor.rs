@@ -175,7 +175,8 @@ impl Supervisor {
                 }
                 Ok(Some(Reply::Ready)) => {
                     process.course.is_ready = true;
-                    if matches!(process.state, State::Starting { .. }) {
+                    // Not one that is being killed: it may say so all the same.
+                    if matches!(process.state, State::Starting { .. }) && process.fate.is_none() {
                         process.state = State::Ready { since: Instant::now() };
                         is_ready = true;
                     }
@@ -237,9 +238,10 @@ impl Supervisor {
         let refused = process.refused.is_some() || exit.code() == Some(WorkerExit::TokenSpent.code());
         let kind = match process.state {
             State::Ready { since } => FailedStart::WasReady { early: since.elapsed() < EARLY },
-            _ if refused => FailedStart::Lasting,
-            // A preload job that takes too long will do so again.
-            _ if process.preloading.is_some() && matches!(process.fate, Some(Fate::Unready(_))) => FailedStart::Lasting,
+            // What an on_start job wants may be there the next time.
+            _ if refused && process.course.starting.is_none() => FailedStart::Lasting,
+            // One that takes too long will do so again, as a preload job will.
+            _ if process.runs_first_job() && matches!(process.fate, Some(Fate::Unready(_))) => FailedStart::Lasting,
             _ => FailedStart::Passing,
         };
         let error = failed_start(process, exit, stderr, &self.shared);

@@ -68,7 +68,7 @@ fn e86_init_fails(method: StartMethod) {
         (|b| b.on_start(hangs::job()).on_start_timeout(Duration::from_millis(50)), &["hooks::failing::hangs", "50ms"]),
     ];
     for (set, parts) in ways {
-        let (builder, log) = listening(method, 2);
+        let (builder, log) = listening(method, 1);
         let pool = set(builder).build().unwrap();
         let waiting = pool.submit(double::job(1)).unwrap();
         let error = waiting.wait().unwrap_err();
