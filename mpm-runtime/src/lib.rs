@@ -46,6 +46,7 @@ mod link;
 mod pool;
 mod process;
 mod registry;
+pub mod signals;
 mod start;
 mod sys;
 mod worker;
@@ -58,11 +59,11 @@ pub use error::{
 pub use init::init;
 pub use mpm_macros::{main, test, worker};
 pub use pool::{
-    AsCompleted, Builder, JobHandle, Limits, Map, MapUnordered, Pool, Preload, Preloaded, Report, WorkerCount, as_completed,
-    wait_all, wait_all_timeout, wait_any, wait_any_timeout,
+    AsCompleted, Builder, Event, EventKind, JobHandle, Limits, Map, MapUnordered, Pool, Preload, Preloaded, WorkerCount,
+    as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout,
 };
 pub use process::{Process, ProcessBuilder, active_processes, isolate, isolate_despite_threads};
-pub use registry::{Job, OwnRemote, Remote, Retry, Target, Worker};
+pub use registry::{Done, Job, OwnRemote, Remote, Report, Retry, Target, Worker};
 pub use start::{
     CurrentProcess, ParentProcess, StartMethod, current_process, force_start_method, parent_process, set_start_method, start_method,
 };

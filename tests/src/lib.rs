@@ -9,6 +9,7 @@ mod calls;
 mod doomed;
 mod gate;
 mod leaks;
+mod log;
 mod process;
 mod sandbox;
 mod system;
@@ -24,6 +25,7 @@ pub use calls::{at_exit, exit_on_signal, lead_session, open_at, readable};
 pub use doomed::{Doomed, doomed, report};
 pub use gate::{Gate, arrive_at, wait_at};
 pub use leaks::Leaks;
+pub use log::Log;
 pub use process::{children_of, kill, process_gone, templates_of, try_kill};
 pub use sandbox::{deny, deny_with, keep_to_one_cpu, pretend_control_group};
 pub use system::{

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
 #[macro_use]
+#[path = "behaviours/conform.rs"]
+mod conform;
+
 #[path = "behaviours_a/methods.rs"]
 mod methods;
 

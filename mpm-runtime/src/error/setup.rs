@@ -33,6 +33,7 @@ struct Inner {
 pub(crate) enum Kind {
     NotInitialised,
     Setting,
+    TooDeep,
     Registry,
     Closed,
     Full,
@@ -70,6 +71,13 @@ impl Error {
     #[must_use]
     pub fn is_setting(&self) -> bool {
         self.0.kind == Kind::Setting
+    }
+
+    /// Pools and processes lie too deep in one another: this process is ten levels below the program's first one, and may start
+    /// none.
+    #[must_use]
+    pub fn is_too_deep(&self) -> bool {
+        self.0.kind == Kind::TooDeep
     }
 
     /// The registered targets contradict each other, or one is missing.

@@ -21,6 +21,11 @@ impl Bytes {
         if vec.len() <= SHORT { Self(SmallVec::from_slice(vec)) } else { Self(SmallVec::from_vec(std::mem::take(vec))) }
     }
 
+    /// As a vector; short ones are copied.
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        self.0.into_vec()
+    }
+
     /// Hands them to a decoder, with memory that the value may keep, if there is such.
     pub(crate) fn give<R>(self, to: impl FnOnce(Cow<'_, [u8]>) -> R) -> R {
         if self.0.spilled() { to(Cow::Owned(self.0.into_vec())) } else { to(Cow::Borrowed(&self.0)) }

@@ -42,6 +42,17 @@ impl Received {
             Self::Lent(lease) => lease.mapping.to_vec(lease.len).map(Bytes::from),
         }
     }
+
+    /// A copy of the bytes, which stay where they are.
+    ///
+    /// # Errors
+    /// As [`into_bytes`](Self::into_bytes).
+    pub(crate) fn copy(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.clone()),
+            Self::Lent(lease) => lease.mapping.to_vec(lease.len).map(Bytes::from),
+        }
+    }
 }
 
 /// A payload in a segment of the worker's. It is given back when this is dropped.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::face::Pool;
+use super::hooks::HookSettings;
 use super::preload::{Preload, Preloads};
 use super::settings::Settings;
 use super::shared::Shared;
@@ -14,8 +15,8 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, Kind, Result};
 use crate::registry::Registry;
 use crate::start::{
-    Origin, Plan, StartMethod, check_environment, check_name, default_start_method, fork_template, installed, template_for,
-    usual_start_method,
+    Origin, Plan, StartMethod, check_depth, check_environment, check_name, default_start_method, fork_template, installed, level,
+    template_for, usual_start_method,
 };
 use crate::sys::{OwnThread, usable_cpus};
 
@@ -27,7 +28,7 @@ const VARIABLE: &str = "MPM_WORKERS";
 /// | setting | default |
 /// |---|---|
 /// | [`name`](Self::name) | `mpm` |
-/// | [`workers`](Self::workers) | the environment variable `MPM_WORKERS`, else the CPUs that affinity and cgroup quota leave to this process |
+/// | [`workers`](Self::workers) | the environment variable `MPM_WORKERS`, else the CPUs that affinity and cgroup quota leave to this process; in a worker, its share of those |
 /// | [`queue`](Self::queue) | 1024 jobs |
 /// | [`env`](Self::env) | this process's environment, as it is when the pool is built |
 /// | [`cwd`](Self::cwd) | this process's working directory, as it is when the pool is built |
@@ -45,6 +46,9 @@ const VARIABLE: &str = "MPM_WORKERS";
 /// | [`retries`](Self::retries) | none |
 /// | [`grace`](Self::grace) | 2 seconds |
 /// | [`start_timeout`](Self::start_timeout) | 60 seconds |
+/// | [`on_start`](Self::on_start), [`on_stop`](Self::on_stop), [`on_stop_with`](Self::on_stop_with) | nothing |
+/// | [`on_start_timeout`](Self::on_start_timeout), [`on_stop_timeout`](Self::on_stop_timeout) | as `start_timeout`, as `grace` |
+/// | [`on_event`](Self::on_event) | nobody listens |
 ///
 /// ```
 /// #[mpm::main]
@@ -62,13 +66,15 @@ pub struct Builder {
     env: Vec<(OsString, OsString)>,
     cwd: Option<PathBuf>,
     preload: Preloads,
+    pub(super) hooks: HookSettings,
     start: Option<StartMethod>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         let settings = Settings::default();
-        Self { settings, workers: None, env: Vec::new(), cwd: None, preload: Preloads::default(), start: None }
+        let (preload, hooks) = (Preloads::default(), HookSettings::default());
+        Self { settings, workers: None, env: Vec::new(), cwd: None, preload, hooks, start: None }
     }
 
     /// The pool's name. Its workers are called `name-0`, `name-1`, … in reports, messages and `ps`.
@@ -87,6 +93,9 @@ impl Builder {
     ///
     /// Where nobody says, the environment variable `MPM_WORKERS` does, with a number from 1 to 4096; anything else in it makes
     /// `build` fail. Where that is not set or empty, it is the number of CPUs that affinity and cgroup quota leave to this process.
+    ///
+    /// That number is the budget of the whole tree of pools: in a worker of another pool it is what that pool's own number of workers
+    /// leaves to each of them, at least 1. In a pool of four workers on eight CPUs, a pool that a job makes has two.
     pub fn workers(mut self, workers: impl Into<WorkerCount>) -> Self {
         self.workers = Some(workers.into());
         self
@@ -209,35 +218,45 @@ impl Builder {
     }
 
     fn build_with(self, promised: bool) -> Result<Pool> {
-        let Self { mut settings, workers, env, cwd, preload, start } = self;
+        let Self { mut settings, workers, env, cwd, preload, hooks, start } = self;
+        let default = default_workers();
+        settings.budget = default.as_ref().copied().unwrap_or_else(|_| usable_cpus());
         settings.size = match workers {
             Some(workers) => Size::checked("Builder::workers", workers)?,
-            None => Size::fixed(default_workers()?),
+            None => Size::fixed(default?),
         };
         check(&settings, &env)?;
         installed()?;
+        check_depth(&format!("build pool {}", settings.name))?;
         let chosen = start.map_or_else(default_start_method, |method| Ok(Some(method)))?;
         settings.method = chosen.unwrap_or_else(usual_start_method);
         let registry = Registry::global().map_err(|e| Error::new(Kind::Registry, "register the targets").because(e.clone()))?;
         let system = |what: &'static str| move |e: std::io::Error| Error::new(Kind::System, what).because(e);
-        let plan = Plan::new(&env, cwd.as_ref(), preload.resolve(registry)?);
+        let plan = Plan::new(&env, cwd.as_ref(), preload.resolve("Builder::preload", registry)?);
+        let hooks = hooks.resolve(&settings, registry)?;
         let method = settings.method;
         let origin = match method {
             StartMethod::Spawn => Origin::Spawn,
             StartMethod::ForkServer => Origin::Template(template_for(&plan)),
             StartMethod::Fork => Origin::Template(fork_template(&plan, registry, promised)?),
         };
-        let shared = Arc::new(Shared::new(settings, plan, registry).map_err(system("make the pool's doorbell"))?);
+        let shared = Arc::new(Shared::new(settings, plan, hooks, registry).map_err(system("make the pool's doorbell"))?);
         let supervisor = Supervisor::new(Arc::clone(&shared), origin, method, chosen.is_some());
         let supervisor = supervisor.map_err(system("make the pool's poller"))?;
+        if shared.callbacks.is_wanted() {
+            shared.callbacks.start().map_err(system("start the pool's thread for callbacks"))?;
+        }
         let thread = OwnThread::spawn("mpm-pool", move |own| supervisor.run(&own));
         let thread = thread.map_err(system("start the pool's supervisor thread"))?;
         Ok(Pool::from_parts(shared, thread))
     }
 }
 
-/// As many as the environment says, or as there are CPUs.
+/// As many as the environment says, or as there are CPUs; in a worker of another pool, as many CPUs as that leaves to it.
 fn default_workers() -> Result<usize> {
+    if let Some(share) = level().cpus {
+        return Ok((share as usize).clamp(1, MOST_WORKERS));
+    }
     let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) else {
         return Ok(usable_cpus().min(MOST_WORKERS));
     };

@@ -5,6 +5,8 @@
 //! | open | `finish`, once: the first caller wins |
 //! | finished | `take`, once: the outcome goes to the handle |
 //! | taken | never |
+//!
+//! Where something is to be called with the outcome as well, it stays until both have it; the first of them gets a copy.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use super::watcher::Watcher;
 use crate::error::JobError;
 use crate::link::Received;
 use crate::link::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::registry::OnDone;
 use crate::sys::{futex_wait_own, futex_wake_own};
 
 /// An outcome before it is decoded.
@@ -89,6 +92,17 @@ struct State {
     outcome: Option<Raw>,
     facts: Facts,
     watchers: Vec<Watcher>,
+    /// The job's callbacks have still to get the outcome.
+    owes_callbacks: bool,
+    /// The handle has it, while the callbacks do not.
+    is_given: bool,
+}
+
+impl State {
+    /// The outcome for the one of two who wants it first, or for the other.
+    fn give(&mut self, is_last: bool, cell: &Cell) -> Option<Raw> {
+        if is_last { self.outcome.take() } else { self.outcome.as_ref().map(|outcome| outcome.copy(cell)) }
+    }
 }
 
 /// What is known about how a job went.
@@ -155,6 +169,7 @@ impl Cell {
         state.finished = true;
         state.outcome = Some(outcome);
         state.facts = facts;
+        state.owes_callbacks = self.on_done().is_some();
         let watchers = std::mem::take(&mut state.watchers);
         drop(state);
         // Release pairs with the Acquire in `is_finished`; Acquire orders the look at who waits.
@@ -179,7 +194,31 @@ impl Cell {
 
     /// Takes the outcome. `None`: not finished yet. `Some(Err)`: somebody took it before.
     pub(super) fn take(&self) -> Option<Result<Raw, JobError>> {
-        self.is_finished().then(|| self.lock().outcome.take().ok_or(JobError::Taken))
+        self.is_finished().then(|| {
+            let mut state = self.lock();
+            if !state.owes_callbacks {
+                return state.outcome.take().ok_or(JobError::Taken);
+            }
+            if std::mem::replace(&mut state.is_given, true) {
+                return Err(JobError::Taken);
+            }
+            state.give(false, self).ok_or(JobError::Taken)
+        })
+    }
+
+    /// Takes the outcome for the callbacks, once; `is_alone` says that nobody has a handle of the job any more.
+    pub(super) fn take_for_callbacks(&self, is_alone: bool) -> Option<Raw> {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.owes_callbacks, false) {
+            return None;
+        }
+        let is_last = state.is_given || is_alone;
+        state.give(is_last, self)
+    }
+
+    /// What is to be called with the outcome.
+    pub(super) fn on_done(&self) -> Option<&OnDone> {
+        self.rules.as_ref()?.on_done.as_ref()
     }
 
     /// Before a sleep on the word: false if the job has ended.

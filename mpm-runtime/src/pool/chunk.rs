@@ -5,6 +5,7 @@
 //! after it in the order of the inputs.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -146,6 +147,18 @@ impl Cell {
         let mut cell = Self::new(target);
         (cell.submitted, cell.chunk) = (submitted, Some(Box::new(Chunk { state: Mutex::new(state) })));
         cell
+    }
+
+    /// The ids of its jobs that have not ended.
+    pub(super) fn open_ids(&self) -> Range<u64> {
+        let (first, end) = match &self.chunk {
+            Some(chunk) => {
+                let state = chunk.lock();
+                (state.ended, state.jobs)
+            }
+            None => (u32::from(self.is_finished()), 1),
+        };
+        self.id() + u64::from(first)..self.id() + u64::from(end)
     }
 
     /// How many jobs it is of that have not ended, but for one.

@@ -8,8 +8,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::again::Judged;
+use super::callbacks::Callbacks;
 use super::cell::Cell;
 use super::ended::Ended;
+use super::events::EventKind;
 use super::later::Later;
 use super::limits::Limits;
 use super::member::{Fate, Member, Process, State, Waiting};
@@ -91,6 +93,7 @@ pub(super) struct Core {
     pub(super) judging: usize,
     /// When the supervisor will look again by itself.
     pub(super) wakes_at: Option<Instant>,
+    pub(super) callbacks: Arc<Callbacks>,
 }
 
 /// How the pool is ending. Each request to end can only hurry it.
@@ -106,7 +109,7 @@ const AHEAD: usize = 3;
 
 impl Core {
     /// Of a pool for which there are so many CPUs.
-    pub(super) fn new(settings: &Settings, cpus: usize, shelf: Arc<Shelf>) -> Self {
+    pub(super) fn new(settings: &Settings, cpus: usize, shelf: Arc<Shelf>, callbacks: Arc<Callbacks>) -> Self {
         let slots = 0..u32::try_from(settings.size.least).unwrap_or(u32::MAX);
         Self {
             members: slots.map(Member::new).collect(),
@@ -138,7 +141,7 @@ impl Core {
             failed: None,
             ending: None,
             ended: false,
-            jobs_ended: Ended::default(),
+            jobs_ended: Ended::new(Arc::clone(&callbacks)),
             freed: false,
             blocked: 0,
             shelf,
@@ -147,7 +150,13 @@ impl Core {
             to_judge: Vec::new(),
             judging: 0,
             wakes_at: None,
+            callbacks,
         }
+    }
+
+    /// Tells whoever listens to the pool of what has happened, in the order of these calls. Costs nothing where nobody does.
+    pub(super) fn emit(&self, kind: impl FnOnce() -> EventKind) {
+        self.callbacks.emit(kind);
     }
 
     /// Whether no job waits or is with a member.

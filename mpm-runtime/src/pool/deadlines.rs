@@ -1,27 +1,40 @@
 //! What must happen by a certain time: when the supervisor has to wake, and whom it then kills.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::core::{Core, Ending};
 use super::member::{Fate, Process, State};
-use crate::start::Plan;
+use super::shared::Shared;
 
 /// Kills what is overdue.
-pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Duration, plan: &Plan) {
+pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, shared: &Shared) {
     for process in core.all_processes_mut() {
         if process.deadline().is_some_and(|deadline| deadline <= now) {
             let fate = match process.state {
                 State::Starting { .. } => {
-                    let hint = match process.preloading.and_then(|index| plan.preload_name(index)) {
-                        Some(job) => format!(": it runs preload job `{job}`"),
+                    let hint = match first_job(process, shared) {
+                        Some(job) => format!(": it runs {job}"),
                         None => "; does main() begin with mpm::init()?".to_owned(),
                     };
-                    Fate::Unready(format!("was not ready within {start_timeout:?}{hint}"))
+                    let limit = match process.course.starting {
+                        Some(_) => shared.hooks.start_timeout,
+                        None => shared.settings.start_timeout,
+                    };
+                    Fate::Unready(format!("was not ready within {limit:?}{hint}"))
                 }
                 _ => Fate::Ended("the pool ended and its worker did not; it may have run in part"),
             };
             process.kill(fate);
         }
+    }
+}
+
+/// The job that a starting worker runs before those of the pool.
+pub(super) fn first_job(process: &Process, shared: &Shared) -> Option<String> {
+    let preload = || process.preloading.and_then(|index| shared.plan.preload_name(index));
+    match process.course.starting {
+        Some(index) => shared.hooks.start_name(index).map(|job| format!("on_start job `{job}`")),
+        None => preload().map(|job| format!("preload job `{job}`")),
     }
 }
 

@@ -9,7 +9,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::again::Judged;
+use super::callbacks::Callbacks;
 use super::cell::{Cell, Facts, Raw, Tell};
+use super::events::EventKind;
+use crate::error::JobError;
 
 #[derive(Debug, Default)]
 pub(super) struct Ended {
@@ -21,9 +24,15 @@ pub(super) struct Ended {
     pub(super) again: Vec<(Duration, Judged)>,
     /// Jobs whose results somebody judges first.
     pub(super) judged: Vec<Judged>,
+    /// Of the pool, but for one that stands in for another for a moment.
+    callbacks: Option<Arc<Callbacks>>,
 }
 
 impl Ended {
+    pub(super) fn new(callbacks: Arc<Callbacks>) -> Self {
+        Self { callbacks: Some(callbacks), ..Self::default() }
+    }
+
     /// Ends a try at a job: the job, unless it is tried again.
     pub(super) fn end(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) {
         self.count += 1;
@@ -35,10 +44,32 @@ impl Ended {
 
     /// Ends a job that is not tried again.
     pub(super) fn end_for_good(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) {
-        match cell.finish(outcome, facts) {
+        if let Raw::Failed(error) = &outcome {
+            self.tell_failed(&cell, error);
+        }
+        let calls = cell.on_done().is_some().then(|| Arc::clone(&cell));
+        let tell = cell.finish(outcome, facts);
+        if let (Some(cell), Some(callbacks)) = (calls, &self.callbacks) {
+            callbacks.done(&cell);
+        }
+        match tell {
             None => {}
             Some(tell) if tell.has_task() => self.tasks.push(tell),
             Some(tell) => self.told.push(tell),
+        }
+    }
+
+    /// Tells whoever listens of the jobs of `cell` that end now without a value.
+    fn tell_failed(&self, cell: &Cell, error: &JobError) {
+        if self.callbacks.as_ref().is_some_and(|callbacks| callbacks.listens()) {
+            cell.open_ids().for_each(|id| self.item_failed(cell, id, || error.clone().of_job(id)));
+        }
+    }
+
+    /// The same of one job of a chunk.
+    pub(super) fn item_failed(&self, cell: &Cell, job: u64, error: impl FnOnce() -> JobError) {
+        if let Some(callbacks) = &self.callbacks {
+            callbacks.emit(|| EventKind::JobFailed { job, target: cell.target, error: error() });
         }
     }
 

@@ -7,11 +7,13 @@
 //! | `kill` | are taken back | are killed | |
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Ending};
+use super::face::Pool;
 use super::member::{Fate, Process};
+use super::shared::Shared;
 use crate::error::{EndReason, JobError};
 
 /// The supervisor's part of an end that was asked for: one step, to be taken at every turn.
@@ -34,6 +36,31 @@ pub(super) fn proceed(core: &mut Core, Ending { kill_at }: Ending, now: Instant,
     }
 }
 
+/// A pool's end in the hands of somebody who has no part in the pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Ender(Weak<Shared>);
+
+impl Pool {
+    pub(crate) fn ender(&self) -> Ender {
+        Ender(Arc::downgrade(&self.shared))
+    }
+}
+
+impl Ender {
+    /// Begins to end the pool, or has it hurry, and does not wait for it: the first time as `join`, the second as `shutdown` with
+    /// the pool's grace, then as `kill`. False if there is no pool any more, or it has ended.
+    pub(crate) fn end(&self, times: u32) -> bool {
+        let Some(shared) = self.0.upgrade().filter(|shared| !shared.is_copy() && !shared.lock().ended) else { return false };
+        let now = Instant::now();
+        match times {
+            0 | 1 => shared.end(None, None),
+            2 => shared.end(now.checked_add(shared.settings.grace), Some("a signal had the pool hurry before it had started")),
+            _ => shared.end(Some(now), Some("a signal had the pool killed before it had started")),
+        }
+        true
+    }
+}
+
 /// Leaves no job without an outcome, whatever state the members are in: for a supervisor that cannot go on.
 pub(super) fn abandon(core: &mut Core, reason: &Arc<str>) {
     core.kill_all("the pool failed");
@@ -45,6 +72,8 @@ pub(super) fn abandon(core: &mut Core, reason: &Arc<str>) {
     for cell in lost {
         core.give_up(cell, JobError::PoolFailed(Arc::clone(reason)));
     }
+    let callbacks = Arc::clone(&core.callbacks);
+    core.all_processes_mut().for_each(|process| process.tell_end(&callbacks, None));
     core.leaving.clear();
     core.members.iter_mut().for_each(|member| (member.process, member.next) = (None, VecDeque::new()));
 }

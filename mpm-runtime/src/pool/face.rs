@@ -7,7 +7,6 @@ use std::thread::{self, JoinHandle as Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::builder::Builder;
-use super::cell::{Facts, Place, Raw};
 use super::handle::{JobHandle, open};
 use super::map::Map;
 use super::rules::Rules;
@@ -98,11 +97,11 @@ impl Pool {
     /// The job's error; [`JobError::PoolFailed`] also when the pool does not accept it.
     pub fn run<F: Target>(&self, job: Job<'_, F>) -> Result<F::Output, JobError> {
         let target = self.target::<F>()?;
-        let cell = Held::new(F::NAME, self.rules(target, &job)?);
+        let cell = self.cell(target, &job)?;
         let outcome = match self.encode_and_keep(&job, target, &cell) {
             Ok(payload) => self.shared.run(&cell, target, payload)?,
             Err(reason) => {
-                self.refuse(&cell, reason);
+                self.refuse(&cell, reason)?;
                 cell.take()
             }
         };
@@ -209,6 +208,7 @@ impl Pool {
             Some(thread) => drop(thread.join()),
             None => self.shared.wait_ended(),
         }
+        self.shared.callbacks.wait();
     }
 
     pub(super) fn target<F: Target>(&self) -> Result<u32, Refusal> {
@@ -216,13 +216,20 @@ impl Pool {
         self.shared.registry.index_of::<F>().map_err(|e| Refusal::Unknown(e.to_string().into()))
     }
 
-    /// What holds for a job.
-    fn rules<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Result<Option<Box<Rules>>, Refusal> {
+    /// A cell for a job, with what holds for it.
+    fn cell<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Result<Held, Refusal> {
         let rules = Rules::of(job.options(), self.shared.registry.get(target), &self.shared.settings);
-        match rules.as_ref().and_then(|rules| rules.refusal()) {
-            Some(reason) => Err(Refusal::Option(reason)),
-            None => Ok(rules),
+        if let Some(reason) = rules.as_ref().and_then(|rules| rules.refusal()) {
+            return Err(Refusal::Option(reason));
         }
+        let cell = Held::new(F::NAME, rules);
+        if cell.on_done().is_some() {
+            let failed = |e| Refusal::Failed(format!("start the pool's thread for callbacks: {e}").into());
+            self.shared.callbacks.start().map_err(failed)?;
+            // Somebody wants to know of its end when it comes.
+            cell.set_watched();
+        }
+        Ok(cell)
     }
 
     /// As [`encode`](Self::encode); a job that may be tried again keeps its arguments.
@@ -236,10 +243,10 @@ impl Pool {
 
     fn hand_in<F: Target>(&self, job: &Job<'_, F>, block: bool) -> Result<JobHandle<F::Output>, Refusal> {
         let target = self.target::<F>()?;
-        let cell = Held::new(F::NAME, self.rules(target, job)?);
+        let cell = self.cell(target, job)?;
         match self.encode_and_keep(job, target, &cell) {
             Ok(payload) => self.shared.submit(&cell, target, payload, block)?,
-            Err(reason) => self.refuse(&cell, reason),
+            Err(reason) => self.refuse(&cell, reason)?,
         }
         Ok(JobHandle::new(cell, Arc::clone(&self.shared), F::decode_output))
     }
@@ -266,15 +273,19 @@ impl Pool {
         encoded
     }
 
-    /// Ends a job whose arguments cannot be encoded.
-    fn refuse(&self, cell: &Held, reason: String) {
-        cell.set_id(self.shared.next_job());
-        let error = DataError { job: cell.id(), target: cell.target, reason, in_worker: false };
-        // It was never in the queue, and must not be taken back from there.
-        cell.set_place(Place::Dead);
-        let facts = Facts { total: Some(cell.submitted.elapsed()), ..Facts::default() };
-        // Nobody has it yet who could be told.
-        let _ = Arc::clone(cell).finish(Raw::Failed(JobError::Encode(Box::new(error))), facts);
+    /// Ends a job whose arguments cannot be encoded. A pool that has ended takes none that is to call something: nobody would.
+    fn refuse(&self, cell: &Held, reason: String) -> Result<(), Refusal> {
+        self.shared.with_core(|core| {
+            if let Some(refusal) = Shared::refusal(core).filter(|_| cell.on_done().is_some()) {
+                return Err(refusal);
+            }
+            core.last_job += 1;
+            cell.set_id(core.last_job);
+            let error = DataError { job: cell.id(), target: cell.target, reason, in_worker: false };
+            // It was never in the queue, and must not be taken back from there.
+            core.give_up(Arc::clone(cell), JobError::Encode(Box::new(error)));
+            Ok(())
+        })
     }
 
     /// How the pool's workers are started: what was asked for, or, where nothing was and the default one does not work in

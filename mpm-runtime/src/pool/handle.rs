@@ -14,6 +14,7 @@ use super::spare::Held;
 use super::watcher::Watcher;
 use crate::codec::{Decode, decode_caught};
 use crate::error::{DataError, JobError};
+use crate::registry::Report;
 
 /// A submitted job.
 ///
@@ -45,26 +46,6 @@ pub struct JobHandle<R> {
     pub(super) cell: Held,
     pub(super) shared: Arc<Shared>,
     decode: Decode<R>,
-}
-
-/// How a job went, or how far it has come. Times are durations of the monotonic clock.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Report {
-    /// The job's id, unique in its pool.
-    pub job: u64,
-    /// The name of its target.
-    pub target: &'static str,
-    /// The name of the worker that has or had it, once one has.
-    pub worker: Option<String>,
-    /// That worker's process id.
-    pub pid: Option<u32>,
-    /// Which try at the job this is, from 1.
-    pub attempt: u32,
-    /// How long it waited before it ran, or has waited if it has not ended.
-    pub queued: Duration,
-    /// How long it ran, once it has ended.
-    pub ran: Option<Duration>,
 }
 
 impl<R> JobHandle<R> {
@@ -179,20 +160,25 @@ impl<R> JobHandle<R> {
     #[must_use]
     pub fn report(&self) -> Report {
         let facts = if self.is_lost() { Facts::default() } else { self.shared.facts(&self.cell) };
-        let total = facts.total.unwrap_or_else(|| self.cell.submitted.elapsed());
-        Report {
-            job: self.cell.id(),
-            target: self.cell.target,
-            worker: facts.worker.map(|(slot, _)| self.shared.worker_name(slot)),
-            pid: facts.worker.map(|(_, pid)| pid),
-            attempt: self.cell.attempt(),
-            queued: total.saturating_sub(facts.ran.unwrap_or_default()),
-            ran: facts.ran,
-        }
+        report(&self.cell, facts, |slot| self.shared.worker_name(slot))
     }
 
     fn open(&self, outcome: Result<Raw, JobError>) -> Result<R, JobError> {
         open(&self.cell, outcome, self.decode)
+    }
+}
+
+/// How the job of `cell` went, or how far it has come.
+pub(super) fn report(cell: &Cell, facts: Facts, name: impl FnOnce(u32) -> String) -> Report {
+    let total = facts.total.unwrap_or_else(|| cell.submitted.elapsed());
+    Report {
+        job: cell.id(),
+        target: cell.target,
+        worker: facts.worker.map(|(slot, _)| name(slot)),
+        pid: facts.worker.map(|(_, pid)| pid),
+        attempt: cell.attempt(),
+        queued: total.saturating_sub(facts.ran.unwrap_or_default()),
+        ran: facts.ran,
     }
 }
 

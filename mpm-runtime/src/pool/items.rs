@@ -25,7 +25,7 @@ impl Process {
             match &mut taken {
                 Ok(Some(batch)) => {
                     if batch.has_others {
-                        self.sort_out(cell, first, outcomes, start, batch);
+                        self.sort_out((cell, first), outcomes, start, batch, ended);
                     }
                     outcomes.ran += batch.ran;
                     outcomes.answers += u64::from(batch.items);
@@ -63,7 +63,13 @@ impl Process {
     }
 
     /// Makes what they are of those outcomes that are more than a few bytes: errors, and large values.
-    fn sort_out(&mut self, cell: &Cell, first: u64, outcomes: &mut Outcomes, start: usize, batch: &mut Batch) {
+    fn sort_out(&mut self, (cell, first): (&Cell, u64), outcomes: &mut Outcomes, start: usize, batch: &mut Batch, ended: &Ended) {
+        let push = |outcomes: &mut Outcomes, id: u64, outcome: Raw| {
+            if let Raw::Failed(error) = &outcome {
+                ended.item_failed(cell, id, || error.clone());
+            }
+            outcomes.push_aside(outcome);
+        };
         let frames = outcomes.frames.split_off(start);
         let mut rest = &*frames;
         let mut id = first;
@@ -74,12 +80,12 @@ impl Process {
                 // A segment that could not be taken over is lost to this link: the worker would name it again.
                 self.spent |= payload.is_err();
                 let len = payload.as_ref().map_or(0, |payload| payload.len() as u64);
-                outcomes.push_aside(self.open(cell, id, frame.kind, len, payload));
+                push(outcomes, id, self.open(cell, id, frame.kind, len, payload));
             } else if frame.kind == Kind::Value {
                 outcomes.frames.extend_from_slice(this);
             } else {
                 let payload = Ok(Received::Bytes(payload.to_vec().into()));
-                outcomes.push_aside(self.open(cell, id, frame.kind, frame.len as u64, payload));
+                push(outcomes, id, self.open(cell, id, frame.kind, frame.len as u64, payload));
             }
             rest = behind;
             id += 1;
@@ -141,7 +147,9 @@ impl Process {
         let left = chunk.left();
         if let Some(death) = death {
             let tell = chunk.add(&job.cell, |outcomes, id| {
-                outcomes.push_aside(Raw::Failed(death(self, &job.cell, id)));
+                let error = death(self, &job.cell, id);
+                ended.item_failed(&job.cell, id, || error.clone());
+                outcomes.push_aside(Raw::Failed(error));
                 1
             });
             ended.several(1, tell);

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, Raw};
+use super::course::Course;
 use super::ended::Ended;
 use super::overdue::{Cause, Overdue};
 use super::policy::average;
@@ -122,6 +123,7 @@ pub(super) struct Process {
     pub(super) reason: Option<EndReason>,
     /// Why it is to be replaced, as soon as its successor is ready.
     pub(super) replace: Option<EndReason>,
+    pub(super) course: Course,
     /// It has ended, and its template is asked how.
     pub(super) is_gone: bool,
     /// The preload job that it runs before it is ready.

@@ -1,4 +1,5 @@
-//! What is done before there are workers, jobs and objects: kept by the builder, checked when its results come.
+//! Jobs that run besides those of a pool, before there are workers or in each of them, and objects that are built then: kept by the
+//! builder, checked when their results come.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,10 +9,11 @@ use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Remote, Target, UnknownTarget};
 use crate::start::{self, CheckPreload, PreloadJob};
 
-/// What a preload job may return: nothing, or a `Result` of nothing whose error can be shown.
+/// What a job of `preload`, `on_start` and `on_stop` may return: nothing, or a `Result` of nothing whose error can be shown.
 #[diagnostic::on_unimplemented(
-    message = "a preload job cannot return `{Self}`",
-    note = "it returns `()` or `Result<(), E>`; what it prepares, it leaves in a static"
+    message = "a job of `preload`, `on_start` or `on_stop` cannot return `{Self}`",
+    note = "it returns `()` or `Result<(), E>`; what it prepares, it leaves in a static",
+    note = "`on_stop_with` takes a job that returns anything, and gives you its results"
 )]
 pub trait Preloaded {
     /// Whether it went well, and why not.
@@ -114,7 +116,7 @@ pub struct PreloadEntry {
     check: CheckPreload,
 }
 
-/// All that a builder preloads.
+/// Such jobs and objects of a builder.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Preloads(Vec<PreloadEntry>);
 
@@ -123,11 +125,17 @@ impl Preloads {
         self.0.push(what.entry());
     }
 
-    /// The jobs as a template gets them.
-    pub(super) fn resolve(self, registry: &'static Registry) -> Result<start::Preload> {
+    /// As `add`, of a job whose result this does not look at.
+    pub(super) fn add_unchecked<F: Target>(&mut self, job: &Job<'_, F>) {
+        let arguments = job.encode_caught();
+        self.0.push(PreloadEntry { name: F::NAME, index: Registry::index_of::<F>, arguments, check: |_| Ok(()) });
+    }
+
+    /// The jobs as a template or a worker gets them, which were given by way of `setting`.
+    pub(super) fn resolve(self, setting: &str, registry: &'static Registry) -> Result<start::Preload> {
         let mut all = start::Preload::default();
         for PreloadEntry { name, index, arguments, check } in self.0 {
-            let refuse = |reason: String| Error::new(Kind::Setting, format!("Builder::preload: job `{name}`: {reason}"));
+            let refuse = |reason: String| Error::new(Kind::Setting, format!("{setting}: job `{name}`: {reason}"));
             let target = index(registry).map_err(|e| refuse(e.to_string()))?;
             all.jobs.push(PreloadJob { target, name: name.to_owned(), arguments: arguments.map_err(refuse)? });
             all.checks.push(check);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cell::{Cell, Facts, Place, Raw};
 use super::core::Core;
+use super::events::EventKind;
 use super::member::Waiting;
 use crate::error::{Cancelled, JobError};
 use crate::link::Payload;
@@ -130,7 +131,10 @@ impl Core {
 
     /// The pool gives up: nothing waits any more, and nothing is accepted.
     pub(super) fn fail(&mut self, reason: &Arc<str>) {
-        self.failed.get_or_insert_with(|| Arc::clone(reason));
+        if self.failed.is_none() {
+            self.failed = Some(Arc::clone(reason));
+            self.emit(|| EventKind::PoolFailed { reason: Arc::clone(reason) });
+        }
         self.empty_queue(|_| JobError::PoolFailed(Arc::clone(reason)));
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::settings::Settings;
 use crate::error::Death;
-use crate::registry::{JobOptions, Judge, Note, Registration, Retry};
+use crate::registry::{JobOptions, Judge, Note, OnDone, Registration, Retry};
 
 /// The rules of one job. All but its tries is fixed at its submission.
 pub(super) struct Rules {
@@ -18,6 +18,8 @@ pub(super) struct Rules {
     /// How long it may wait for its first start.
     pub(super) expires: Option<Duration>,
     pub(super) retry: Option<Box<Retrying>>,
+    /// What is called when it has ended.
+    pub(super) on_done: Option<OnDone>,
 }
 
 /// A job that may be tried again.
@@ -54,8 +56,9 @@ impl Rules {
             let judge = job.and_then(|job| job.retry_if.clone());
             Box::new(Retrying { retry, judge, kept: OnceLock::new(), tries: Mutex::default() })
         });
-        let any = timeout.is_some() || cpu_time.is_some() || expires.is_some() || retry.is_some();
-        any.then(|| Box::new(Self { timeout, cpu_time, expires, retry }))
+        let on_done = job.and_then(|job| job.on_done.clone());
+        let any = timeout.is_some() || cpu_time.is_some() || expires.is_some() || retry.is_some() || on_done.is_some();
+        any.then(|| Box::new(Self { timeout, cpu_time, expires, retry, on_done }))
     }
 
     /// Why the job cannot be taken, if one of its limits is one that nothing can keep.
@@ -105,7 +108,7 @@ impl Retrying {
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { timeout, cpu_time, expires, retry } = self;
+        let Self { timeout, cpu_time, expires, retry, on_done: _ } = self;
         write!(f, "Rules({timeout:?}, {cpu_time:?}, {expires:?}, {:?})", retry.as_ref().map(|retry| &retry.retry))
     }
 }

@@ -26,6 +26,15 @@ pub(super) struct Settings {
     pub(super) cpu_time: Option<Duration>,
     /// How it may be tried again, where neither the job nor its target says.
     pub(super) retry: Option<Retry>,
+    /// How many CPUs the pool may count on.
+    pub(super) budget: usize,
+}
+
+impl Settings {
+    /// How many CPUs one worker may count on: pools that its jobs make have so many workers where nobody says otherwise.
+    pub(super) fn share(&self) -> u32 {
+        u32::try_from((self.budget / self.size.most.max(1)).max(1)).unwrap_or(u32::MAX)
+    }
 }
 
 /// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
@@ -51,6 +60,7 @@ impl Default for Settings {
             timeout: None,
             cpu_time: None,
             retry: None,
+            budget: 1,
         }
     }
 }

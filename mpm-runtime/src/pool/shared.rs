@@ -8,8 +8,10 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::again::Judged;
+use super::callbacks::Callbacks;
 use super::cell::{Cell, Tell};
 use super::core::{Core, Ending};
+use super::hooks::WorkerHooks;
 use super::settings::Settings;
 use crate::error::{JobError, Refusal};
 use crate::link::sync::{AtomicBool, AtomicU32};
@@ -77,6 +79,8 @@ pub(super) enum News {
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) plan: Arc<Plan>,
+    pub(super) hooks: WorkerHooks,
+    pub(super) callbacks: Arc<Callbacks>,
     pub(super) registry: &'static Registry,
     pub(super) doorbell: Doorbell,
     pub(super) shelf: Arc<Shelf>,
@@ -97,17 +101,24 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings, plan: Arc<Plan>, registry: &'static Registry) -> io::Result<Self> {
+    pub(super) fn new(
+        settings: Settings,
+        plan: Arc<Plan>,
+        (hooks, callbacks): (WorkerHooks, Arc<Callbacks>),
+        registry: &'static Registry,
+    ) -> io::Result<Self> {
         let shelf = Shelf::new(settings.size.most);
         let most_workers = AtomicU32::new(u32::try_from(settings.size.most).unwrap_or(u32::MAX));
         let counts_jobs = AtomicBool::new(settings.limits.max_jobs.is_some());
-        let core = Mutex::new(Core::new(&settings, usable_cpus(), Arc::clone(&shelf)));
+        let core = Mutex::new(Core::new(&settings, usable_cpus(), Arc::clone(&shelf), Arc::clone(&callbacks)));
         let doorbell = Doorbell::new()?;
         let original = Original::this_process();
         let (room, ended, inbox) = (Condvar::new(), Condvar::new(), Mutex::default());
         Ok(Self {
             settings,
             plan,
+            hooks,
+            callbacks,
             registry,
             doorbell,
             shelf,
@@ -188,7 +199,7 @@ impl Shared {
     }
 
     /// Why a job would be refused now, apart from a full queue.
-    fn refusal(core: &Core) -> Option<Refusal> {
+    pub(super) fn refusal(core: &Core) -> Option<Refusal> {
         if let Some(reason) = &core.failed {
             return Some(Refusal::Failed(Arc::clone(reason)));
         }
@@ -240,14 +251,6 @@ impl Shared {
 
     pub(super) fn method(&self) -> StartMethod {
         if self.is_copy() { self.settings.method } else { self.lock().method }
-    }
-
-    /// An id for a job that failed before it came to the queue.
-    pub(super) fn next_job(&self) -> u64 {
-        self.with_core(|core| {
-            core.last_job += 1;
-            core.last_job
-        })
     }
 
     /// The starting thread's way to tell the supervisor.

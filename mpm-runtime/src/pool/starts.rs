@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::core::Core;
+use super::course::Course;
+use super::events::EventKind;
 use super::member::{Fate, Process, State};
 use super::policy::{AfterFailedStart, FailedStart, after_failed_start};
 use super::policy_recycle::{quota, spread, too_often};
@@ -18,6 +20,7 @@ use crate::sys::{oom_kills, random};
 impl Supervisor {
     /// Takes a process from the starting thread.
     pub(super) fn adopt(&mut self, core: &mut Core, incarnation: u64, started: Started) {
+        let method = core.method;
         let Some(process) = core.find_mut(incarnation) else { return };
         let watched = started.and_then(|child| {
             let watched = self.poller.watch(&child, exit_key(incarnation));
@@ -34,6 +37,7 @@ impl Supervisor {
                     *deadline = Instant::now().checked_add(self.shared.settings.start_timeout);
                 }
                 process.child = Some(child);
+                process.begins(&self.shared.callbacks, method);
             }
             Err(failure) => self.not_started(core, incarnation, failure),
         }
@@ -74,15 +78,25 @@ impl Supervisor {
         let promising = core.all_processes().filter(|p| p.is_promising()).count();
         let now = Instant::now();
         let is_late = matches!(kind, FailedStart::WasReady { early: false });
-        if !is_late && let Some(reason) = core.note_useless(now, error) {
-            return core.fail(&reason);
-        }
         let in_slot = core.members.get_mut(slot).map_or(1, |member| {
             // One that lived for long says nothing about the next.
             member.failures = if is_late { 0 } else { member.failures.saturating_add(1) };
             member.failures
         });
-        match after_failed_start(kind, count, in_slot, promising) {
+        let too_many = if is_late { None } else { core.note_useless(now, error) };
+        let then = match &too_many {
+            Some(_) => AfterFailedStart::GiveUp,
+            None => after_failed_start(kind, count, in_slot, promising),
+        };
+        self.shared.callbacks.emit(|| EventKind::StartFailed {
+            worker: self.shared.worker_name(u32::try_from(slot).unwrap_or(u32::MAX)).into(),
+            reason: error.to_string().into(),
+            retry_in: if let AfterFailedStart::RetryAfter(wait) = then { Some(wait) } else { None },
+        });
+        if let Some(reason) = too_many {
+            return core.fail(&reason);
+        }
+        match then {
             AfterFailedStart::GiveUp => core.fail(&error.to_string().into()),
             AfterFailedStart::RetryAfter(wait) => {
                 if let Some(member) = core.members.get_mut(slot) {
@@ -136,6 +150,8 @@ impl Supervisor {
             method: self.method,
             max_jobs: quota.unwrap_or(0),
             objects: settings.objects,
+            hooks: &self.shared.hooks.jobs,
+            cpus: settings.share(),
             doorbell: &self.shared.doorbell,
             registry: self.shared.registry,
         };
@@ -167,6 +183,7 @@ impl Supervisor {
             fate: None,
             reason: None,
             replace: None,
+            course: Course::default(),
             is_gone: false,
             refused: None,
             preloading: None,

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::deadlines::{enforce_deadlines, next_deadline};
+use super::deadlines::{enforce_deadlines, first_job, next_deadline};
 use super::ending;
+use super::events::EventKind;
 use super::member::{Fate, Process, State};
 use super::policy::FailedStart;
 use super::shared::{News, Shared};
@@ -72,6 +73,8 @@ impl Supervisor {
                 ending::abandon(core, reason);
             }
             core.ended = true;
+            core.emit(|| EventKind::PoolEnded);
+            core.callbacks.close();
         });
         drop(self);
         // Handles may outlive the pool, and with them what they share.
@@ -125,7 +128,7 @@ impl Supervisor {
             if key % 2 == 0 { self.bury(core, key / 2) } else { self.hear(core, key / 2) }
         }
         let now = Instant::now();
-        enforce_deadlines(core, now, self.shared.settings.start_timeout, &self.shared.plan);
+        enforce_deadlines(core, now, &self.shared);
         core.end_overdue_jobs(now, self.shared.settings.grace);
         core.expire(now);
         core.take_up_later(now);
@@ -145,6 +148,7 @@ impl Supervisor {
         self.fill_slots(core, now);
         core.begin_to_look(now);
         core.plan_look(now);
+        self.follow_ends(core);
         core.wake = false;
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0 && core.judging == 0;
         core.wakes_at = next_deadline(core);
@@ -154,6 +158,9 @@ impl Supervisor {
     /// Reads what a starting worker says.
     fn hear(&self, core: &mut Core, incarnation: u64) {
         let Some(process) = core.find_mut(incarnation) else { return };
+        if process.course.is_ready {
+            return self.hear_end(process);
+        }
         let mut is_ready = false;
         loop {
             match read_reply(process.link.socket()).map(|some| some.map(|(reply, _)| reply)) {
@@ -167,8 +174,23 @@ impl Supervisor {
                         break;
                     }
                 }
+                Ok(Some(Reply::Starting(index))) => {
+                    process.course.starting = Some(index);
+                    if let State::Starting { deadline } = &mut process.state {
+                        *deadline = Instant::now().checked_add(self.shared.hooks.start_timeout);
+                    }
+                }
+                Ok(Some(Reply::Started(index, result))) => {
+                    process.course.starting = None;
+                    if let Err(reason) = self.shared.hooks.check_start(index, result) {
+                        process.kill(Fate::Unready(reason));
+                        break;
+                    }
+                }
                 Ok(Some(Reply::Ready)) => {
-                    if matches!(process.state, State::Starting { .. }) {
+                    process.course.is_ready = true;
+                    // Not one that is being killed: it may say so all the same.
+                    if matches!(process.state, State::Starting { .. }) && process.fate.is_none() {
                         let since = Instant::now();
                         (process.state, process.idle_since) = (State::Ready { since }, Some((0, since)));
                         is_ready = true;
@@ -179,7 +201,7 @@ impl Supervisor {
                     process.refused = Some(reason);
                     break;
                 }
-                Ok(Some(Reply::Reached(_) | Reply::Returned(_) | Reply::Ended(_))) => {
+                Ok(Some(_)) => {
                     process.kill(Fate::Unready("sent a handshake that is none of a worker's".to_owned()));
                     break;
                 }
@@ -194,6 +216,7 @@ impl Supervisor {
         }
         self.poller.forget(&process.link);
         if is_ready {
+            process.tell_ready(&self.shared.callbacks);
             core.failures = 0;
         }
     }
@@ -221,6 +244,7 @@ impl Supervisor {
         // What it sent before its death counts: a result that is there wins over the death.
         process.drain(&mut ended, &mut mean);
         let stderr = process.capture.finish();
+        self.hear_last(process, exit, &stderr);
         let before = ended.count();
         let unstarted = process.dies(exit, &stderr, &mut ended);
         let killed_jobs = ended.count() > before;
@@ -230,13 +254,15 @@ impl Supervisor {
         let refused = process.refused.is_some() || exit.code() == Some(WorkerExit::TokenSpent.code());
         let kind = match process.state {
             State::Ready { since } => FailedStart::WasReady { early: since.elapsed() < EARLY },
-            _ if refused => FailedStart::Lasting,
-            // A preload job that takes too long will do so again.
-            _ if process.preloading.is_some() && matches!(process.fate, Some(Fate::Unready(_))) => FailedStart::Lasting,
+            // What an on_start job wants may be there the next time.
+            _ if refused && process.course.starting.is_none() => FailedStart::Lasting,
+            // One that takes too long will do so again, as a preload job will.
+            _ if process.runs_first_job() && matches!(process.fate, Some(Fate::Unready(_))) => FailedStart::Lasting,
             _ => FailedStart::Passing,
         };
         process.reason.get_or_insert(process.why_it_ended(exit));
-        let error = failed_start(process, exit, stderr, &self.shared.plan);
+        let error = failed_start(process, exit, stderr, &self.shared);
+        process.tell_end(&self.shared.callbacks, Some(exit));
         if let Some(child) = &process.child {
             // A process that the user forked may hold the same description: closing it would not end its events.
             self.poller.forget(child);
@@ -265,14 +291,14 @@ impl Supervisor {
 }
 
 /// The error of a worker that ended before it was of any use.
-fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>, plan: &start::Plan) -> Error {
+fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>, shared: &Shared) -> Error {
     let (worker, pid) = (&process.worker, process.pid());
     let reason = match (&process.refused, &process.fate) {
         (Some(reason), _) => format!("worker {worker} (pid {pid}) refused to start: {reason}"),
         (None, Some(Fate::Unready(reason) | Fate::Unfit(_, reason))) => format!("worker {worker} (pid {pid}) {reason}"),
         _ if matches!(process.state, State::Starting { .. }) => {
-            let when = match process.preloading.and_then(|index| plan.preload_name(index)) {
-                Some(job) => format!("while it ran preload job `{job}`"),
+            let when = match first_job(process, shared) {
+                Some(job) => format!("while it ran {job}"),
                 None => "before it was ready; does main() begin with mpm::init()?".to_owned(),
             };
             format!("worker {worker} (pid {pid}) {} {when}", how(exit))

@@ -12,7 +12,8 @@ use super::start::Start;
 use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Target};
 use crate::start::{
-    Plan, Preload, StartMethod, check_environment, check_name, current_process, default_start_method, installed, usual_start_method,
+    Plan, Preload, StartMethod, check_depth, check_environment, check_name, current_process, default_start_method, installed,
+    usual_start_method,
 };
 
 /// How long a new process may take until it has its job, unless chosen otherwise.
@@ -142,6 +143,7 @@ impl<'a, F: Target> ProcessBuilder<'a, F> {
         let Self { job, name, method, daemon, env, cwd, streams, timeout } = self;
         installed()?;
         let name: Arc<str> = name.unwrap_or_else(next_name).into();
+        check_depth(&format!("start process {name}"))?;
         check_name("ProcessBuilder::name", &name)?;
         check_environment("ProcessBuilder::env", &env)?;
         let refuse = |reason: String| Error::new(Kind::Setting, format!("process {name}: job `{}`: {reason}", F::NAME));

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::running::{Identity, Running};
 use crate::codec::NoValue;
 use crate::error::{Error, Kind, Phase, Result};
-use crate::start::{ChildProcess, Duties, StartMethod, fork_to_run, installed, mind, tell_end, tell_phase};
+use crate::start::{ChildProcess, Duties, StartMethod, check_depth, fork_to_run, installed, mind, tell_end, tell_phase};
 
 /// Runs a closure in a copy of this process, made by fork(2) now, and returns what it returns.
 ///
@@ -58,6 +58,7 @@ pub unsafe fn isolate_despite_threads<R: Serialize + DeserializeOwned>(run: impl
 
 fn isolate_with<R: Serialize + DeserializeOwned>(run: impl FnOnce() -> R, promised: bool) -> Result<R> {
     static LAST: Mutex<u64> = Mutex::new(0);
+    check_depth("isolate a closure")?;
     let Duties { guard, .. } = installed()?.duties();
     let number = {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);

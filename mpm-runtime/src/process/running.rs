@@ -135,10 +135,7 @@ impl Running {
                 Ok(Some((Reply::Reached(number), _))) => phase = Phase::from_u32(number),
                 Ok(Some((Reply::Returned(parcel), mut memory))) => return parcel.open(&mut memory).map_err(|e| self.lost(&e)),
                 Ok(Some((Reply::Ended(parcel), memory))) => return Err(self.no_value(parcel.open(&mut { memory }))),
-                Ok(Some((
-                    Reply::Ready | Reply::Preloading(_) | Reply::Preloaded(..) | Reply::Refused(_) | Reply::HasThreads(_),
-                    _,
-                ))) => {}
+                Ok(Some(_)) => {}
                 Ok(None) => return Err(self.death(phase)),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(self.death(phase)),
                 // It came with memory, for whose descriptor there is no room here.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::done::OnDone;
 use super::job::Job;
 use super::retry::Retry;
 use super::target::Target;
@@ -24,14 +25,16 @@ pub(crate) struct JobOptions {
     pub(crate) expires: Option<Duration>,
     pub(crate) retry: Option<Retry>,
     pub(crate) retry_if: Option<Judge>,
+    /// What is called when it has ended.
+    pub(crate) on_done: Option<OnDone>,
 }
 
 impl fmt::Debug for JobOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { timeout, cpu_time, expires, retry, retry_if } = self;
+        let Self { timeout, cpu_time, expires, retry, retry_if, on_done } = self;
         let mut shown = f.debug_struct("JobOptions");
         shown.field("timeout", timeout).field("cpu_time", cpu_time).field("expires", expires).field("retry", retry);
-        shown.field("retry_if", &retry_if.is_some()).finish()
+        shown.field("retry_if", &retry_if.is_some()).field("on_done", &on_done.is_some()).finish()
     }
 }
 

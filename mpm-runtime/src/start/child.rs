@@ -9,6 +9,8 @@ use std::os::fd::OwnedFd;
 use super::current::{Current, ParentProcess, become_current};
 use super::forkserver::{Inheritance, serve_forks};
 use super::handshake::{Duty, Go, Hello, HelloFds, PROTOCOL, Reply, receive, send};
+use super::hooks::{First, Hooks, Last, run_first};
+use super::level::take_level;
 use super::method::inherit_start_method;
 use super::parcel::Parcel;
 use super::plan::PreloadJob;
@@ -78,7 +80,7 @@ pub(super) enum Born {
 
 /// What a process has to do, and what with.
 enum Task {
-    Serve(Box<Setup>),
+    Serve(Box<Setup>, Option<Last>),
     Single(Single),
 }
 
@@ -109,7 +111,16 @@ pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     }
     drop(socket);
     match begun {
-        Ok((duties, Task::Serve(setup))) => finish((duties.serve)(*setup).code()),
+        Ok((duties, Task::Serve(setup, last))) => {
+            let exit = (duties.serve)(*setup);
+            if exit == WorkerExit::Finished {
+                // Its objects are still there.
+                last.into_iter().for_each(|last| last.run(duties.run_one));
+                fault_point("dropping");
+                (duties.tidy)();
+            }
+            finish(exit.code())
+        }
         Ok((duties, Task::Single(single))) => {
             let code = single.run(duties.run_one);
             (duties.tidy)();
@@ -152,21 +163,23 @@ fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
     let checked = check(&hello, nonce, is_exec).and_then(|registry| {
         let jobs = preload_jobs(hello.preload, &mut beside)?;
         if !jobs.is_empty() {
-            run_preload(socket, registry, jobs)?;
+            run_first(socket, registry, jobs, First::Preload)?;
             // As after a template's: a worker's jobs begin in the pool's directory, with no signal blocked and three standard streams.
             hello.directory.as_ref().map_or(Ok(()), super::plan::Directory::enter)?;
             unblock_signals();
             fill_standard_streams();
         }
         match (hello.duty, link) {
-            (Duty::Serve { max_jobs, index, objects }, Some([requests, responses, doorbell])) => {
+            (Duty::Serve { max_jobs, index, objects, hooks }, Some([requests, responses, doorbell])) => {
+                let mut hooks = Hooks::open(hooks, &mut beside)?;
                 if !is_prepared {
                     (installed().map_err(|e| e.to_string())?.duties.prepare)();
                 }
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
                 let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
                 let worker = hello.name.clone();
-                Ok(Task::Serve(Box::new(Setup { link, registry, worker, index, max_jobs, objects })))
+                let setup = Box::new(Setup { link, registry, worker, index, max_jobs, objects });
+                Ok((Task::Serve(setup, hooks.last(socket, registry)?), hooks.start))
             }
             (Duty::Single { target, arguments, .. }, _) => {
                 let arguments = arguments.open(&mut beside).map_err(|e| format!("take over the arguments: {e}"))?;
@@ -175,18 +188,23 @@ fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
                 // It is steered like any process, and does not sit at the terminal of its parent.
                 heed_interrupt();
                 let socket = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
-                Ok(Task::Single(Single { socket, registration, arguments }))
+                Ok((Task::Single(Single { socket, registration, arguments }), Vec::new()))
             }
             _ => Err("the hello does not say what this process is for".to_owned()),
         }
     });
-    let task = checked.map_err(Refusal::handshake)?;
+    let (task, first) = checked.map_err(Refusal::handshake)?;
+    take_level(hello.level);
     become_current(Current {
         name: hello.name,
         daemon: hello.daemon,
         method: hello.method,
         parent: ParentProcess::new(hello.parent_name, hello.parent, parent),
     });
+    if let Task::Serve(setup, _) = &task {
+        // It knows who it is by now, as its jobs do.
+        run_first(socket, setup.registry, first, First::Start).map_err(Refusal::handshake)?;
+    }
     send(socket, &Reply::Ready, &[]).map_err(Refusal::not_heard)?;
     fault_point("ready");
     if let Task::Single(_) = &task {
@@ -201,6 +219,7 @@ fn set_up_template(socket: &Socket, nonce: u64) -> Result<Inheritance, Refusal> 
     let (lifeline, parent) = take_ties(ties)?;
     // Only while user code runs here; later it is for this process to end its workers before itself.
     let tied = tie(lifeline.open(), false)?;
+    take_level(hello.level);
     let registry = check(&hello, nonce, true).map_err(Refusal::handshake)?;
     let jobs = preload_jobs(hello.preload, &mut beside).map_err(Refusal::handshake)?;
     let inheritance = Inheritance::prepare(socket, registry, jobs, (lifeline, parent))?;
@@ -250,21 +269,4 @@ fn preload_jobs(parcel: Option<Parcel>, beside: &mut VecDeque<OwnedFd>) -> Resul
     let Some(parcel) = parcel else { return Ok(Vec::new()) };
     let bytes = parcel.open(beside).map_err(|e| format!("take over what is to be preloaded: {e}"))?;
     postcard::from_bytes(&bytes).map_err(|e| format!("read what is to be preloaded: {e}"))
-}
-
-/// Runs jobs one after the other, and tells the parent of each.
-pub(super) fn run_preload(socket: &Socket, registry: &Registry, jobs: Vec<PreloadJob>) -> Result<(), String> {
-    let run_one = installed().map_err(|e| e.to_string())?.duties.run_one;
-    for (index, job) in (0..).zip(jobs) {
-        let tell = |reply: Reply| send(socket, &reply, &[]).map_err(|e| format!("the parent does not listen: {e}"));
-        tell(Reply::Preloading(index))?;
-        fault_point("preloading");
-        let registration = registry.get(job.target).ok_or_else(|| format!("there is no target {}", job.target))?;
-        let result = run_one(registration, &job.arguments, &|_| {}).map_err(|e| format!("preload job `{}` {e}", job.name))?;
-        if result.len() > LONGEST_TEXT {
-            return Err(format!("preload job `{}` returned {} bytes; a failure is told in less", job.name, result.len()));
-        }
-        tell(Reply::Preloaded(index, result))?;
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::child::{Born, be_worker};
 use super::current::{Current, ParentProcess, become_current, current_process};
 use super::launch::{Launch, ties};
+use super::level::{level, take_level};
 use super::method::StartMethod;
 use super::recipe::installed;
 use super::stderr::{Capture, capture_stderr};
@@ -108,6 +109,7 @@ pub(crate) fn fork_to_run(name: &str, promised: bool, work: impl FnOnce(&Socket)
                 return WorkerExit::HandshakeFailed.code();
             }
             rename(name);
+            take_level(level().below(None));
             become_current(Current {
                 name: name.to_owned(),
                 method: StartMethod::Fork,

@@ -15,8 +15,9 @@ use std::thread;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::child::{Born, be_worker, run_preload};
+use super::child::{Born, be_worker};
 use super::handshake::{Answer, Order, receive_short, send};
+use super::hooks::{First, run_first};
 use super::line::is_hang_up;
 use super::plan::PreloadJob;
 use super::recipe::installed;
@@ -75,7 +76,7 @@ impl Inheritance {
 
 fn preload_on_a_thread(socket: &Socket, registry: &'static Registry, jobs: Vec<PreloadJob>) -> Result<(), String> {
     let socket = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
-    let body = move || run_preload(&socket, registry, jobs);
+    let body = move || run_first(&socket, registry, jobs, First::Preload);
     let thread = thread::Builder::new().name("preload".to_owned()).spawn(body);
     thread.map_err(|e| format!("start the thread for preload jobs: {e}"))?.join().map_err(|_| "preloading panicked".to_owned())?
 }

@@ -3,7 +3,7 @@
 //! | message | from | to | descriptors |
 //! |---|---|---|---|
 //! | [`Hello`] | parent | the new process, as soon as it runs | lifeline, parent's pidfd, unless its template has them; a worker's three of the link, or the standard streams of a single process; what is too large for the message |
-//! | [`Reply`] | the new process | parent | a result that is too large for the message |
+//! | [`Reply`] | the new process; a worker at its end once more | parent | a result that is too large for the message |
 //! | [`Go`] | parent | a process for one job, which is ready | |
 //! | [`Order`] | parent | template | for a fork: the worker's control socket, its standard error |
 //! | [`Answer`] | template | parent, one for each order, in their order | |
@@ -16,10 +16,11 @@ use nix::errno::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::level::Level;
 use super::method::StartMethod;
 use super::parcel::Parcel;
 use super::plan::Directory;
-use crate::sys::Socket;
+use crate::sys::{Socket, wait_writable};
 
 /// Changes whenever the link or these messages change; both sides are the same file, so a difference means a mix-up.
 pub(crate) const PROTOCOL: u32 = 4;
@@ -47,6 +48,7 @@ pub(crate) struct Hello {
     pub(crate) preload: Option<Parcel>,
     /// Whether it ends with its parent rather than have its parent wait for it.
     pub(crate) daemon: bool,
+    pub(crate) level: Level,
     /// What it is for, if it is not a template.
     pub(crate) duty: Duty,
 }
@@ -56,8 +58,9 @@ pub(crate) struct Hello {
 pub(crate) enum Duty {
     /// It forks others.
     Template,
-    /// It takes jobs from a link, so many before it ends by itself, 0 for no end; and keeps so many objects.
-    Serve { max_jobs: u64, index: u32, objects: usize },
+    /// It takes jobs from a link, so many before it ends by itself, 0 for no end; and keeps so many objects. And what it runs before and
+    /// after those jobs, if there is any: encoded [`Hooks`](super::hooks::Hooks).
+    Serve { max_jobs: u64, index: u32, objects: usize, hooks: Option<Parcel> },
     /// It runs this one job, with these of its three standard streams replaced.
     Single { target: u32, arguments: Parcel, streams: [bool; 3] },
 }
@@ -81,6 +84,18 @@ pub(crate) enum Reply {
     Preloading(u32),
     /// It has returned this.
     Preloaded(u32, Vec<u8>),
+    /// This job before a worker's first begins.
+    Starting(u32),
+    /// It has returned this.
+    Started(u32, Vec<u8>),
+    /// The worker has ended its work, and this job after its last begins.
+    Stopping(u32),
+    /// It has ended: its result, or else an encoded [`NoValue`](crate::codec::NoValue).
+    Stopped {
+        index: u32,
+        has_value: bool,
+        parcel: Parcel,
+    },
     Ready,
     Refused(String),
     /// The one job has come so far: the number of a [`Phase`](crate::error::Phase).
@@ -152,6 +167,17 @@ pub(crate) fn let_go(socket: &Socket) -> io::Result<()> {
 /// Sends one message at once.
 pub(super) fn send(socket: &Socket, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     socket.send(&postcard::to_stdvec(message).map_err(io::Error::other)?, fds)
+}
+
+/// Sends one message; waits for room while the parent has not taken earlier ones.
+pub(super) fn send_patiently(socket: &Socket, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let bytes = postcard::to_stdvec(message).map_err(io::Error::other)?;
+    loop {
+        match socket.send(&bytes, fds) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_writable(socket)?,
+            sent => return sent,
+        }
+    }
 }
 
 /// Receives one message; with `now`, one that is not there yet is an error.

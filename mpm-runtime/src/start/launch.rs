@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::current::current_process;
 use super::handshake::{Duty, Hello, PROTOCOL, send};
+use super::hooks::Hooks;
+use super::level::level;
 use super::method::StartMethod;
 use super::parcel::Parcel;
 use super::plan::Plan;
@@ -35,6 +37,9 @@ pub(crate) struct Offer<'a> {
     pub(crate) method: StartMethod,
     pub(crate) max_jobs: u64,
     pub(crate) objects: usize,
+    pub(crate) hooks: &'a Hooks,
+    /// How many CPUs the worker may count on.
+    pub(crate) cpus: u32,
     pub(crate) doorbell: &'a Doorbell,
     pub(crate) registry: &'a Registry,
 }
@@ -59,13 +64,22 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
 
 /// Makes a link and everything else that a new worker gets, and puts its hello into its socket.
 pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)> {
-    let &Offer { worker, index, plan, method, max_jobs, objects, doorbell, registry } = offer;
+    let &Offer { worker, index, plan, method, max_jobs, objects, hooks, cpus, doorbell, registry } = offer;
     let (link, fds, control) = ParentEnd::create().map_err(system("make the shared memory of a worker"))?;
     let (capture, stderr) = capture_stderr().map_err(system("make the standard error of a worker"))?;
-    let (hello, beside) = hello(worker, plan, method, Duty::Serve { max_jobs, index, objects }, registry)?;
+    let (hooks, memory) = pack_hooks(hooks)?;
+    let (hello, mut beside) = hello(worker, plan, method, Duty::Serve { max_jobs, index, objects, hooks }, registry)?;
+    beside.extend(memory);
+    let level = level().below(Some(cpus));
     let [requests, responses] = fds.as_fds();
     let ties = if method == StartMethod::Spawn { Some(ties()?) } else { None };
-    greet(link.socket(), &Hello { daemon: true, ..hello }, ties.as_deref(), &[requests, responses, doorbell.ringer()], &beside)?;
+    greet(
+        link.socket(),
+        &Hello { daemon: true, level, ..hello },
+        ties.as_deref(),
+        &[requests, responses, doorbell.ringer()],
+        &beside,
+    )?;
     let launch = Launch {
         name: Arc::clone(worker),
         nonce: hello.nonce,
@@ -74,6 +88,15 @@ pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)>
         plan: Arc::clone(plan),
     };
     Ok((link, capture, launch))
+}
+
+fn pack_hooks(hooks: &Hooks) -> Result<(Option<Parcel>, Option<Memfd>)> {
+    if hooks.is_empty() {
+        return Ok((None, None));
+    }
+    let bytes = postcard::to_stdvec(hooks).map_err(|e| system("encode what runs first and last")(io::Error::other(e)))?;
+    let (parcel, memory) = Parcel::pack(&bytes).map_err(system("put what runs first and last into shared memory"))?;
+    Ok((Some(parcel), memory))
 }
 
 /// Makes everything that a process for one job gets, and puts its hello into its socket.
@@ -129,6 +152,7 @@ pub(super) fn hello(name: &str, plan: &Plan, method: StartMethod, duty: Duty, re
         default_method: plan.default_method,
         preload,
         daemon: false,
+        level: level().below(None),
         duty,
     };
     Ok((hello, beside.into_iter().collect()))

@@ -148,7 +148,7 @@ impl Line {
                     Some((format!("the template (pid {}) refused to start: {reason}", self.child.pid()), FailureKind::Lasting));
             }
             Reply::HasThreads(reason) => self.refused = Some((reason, FailureKind::HasThreads)),
-            Reply::Reached(_) | Reply::Returned(_) | Reply::Ended(_) => return Err(io::ErrorKind::InvalidData.into()),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
         }
         Ok(true)
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::duplicate::{Inherited, fork_this_process};
 use super::forkserver::{Inheritance, serve_forks};
 use super::handshake::{Reply, send};
+use super::level::{level, take_level};
 use super::plan::Plan;
 use super::refusal::Refusal;
 use super::starter::{adopt_template, retire_template};
@@ -118,6 +119,7 @@ pub(crate) fn fork_template(plan: &Arc<Plan>, registry: &'static Registry, promi
 fn be_copy(plan: &Plan, registry: &'static Registry, socket: Socket, inherited: Inherited) -> ! {
     ignore_interrupt();
     rename("mpm-template");
+    take_level(level().below(None));
     set_environment(&plan.environment);
     let ready = inherited.tied(|lifeline, parent, untied| {
         untied.map_or(Ok(()), |error| Err(Refusal::untied(&error)))?;

@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "this is the room where the system is called; each block carries its proof")]
 
+mod catch;
 mod clock;
 mod copy;
 mod cpu;
@@ -29,6 +30,7 @@ mod socket;
 mod spawn;
 mod threads;
 
+pub(crate) use catch::{Caught, catch, caught_signals, send_to_self};
 pub(crate) use clock::{cpu_nanos, last_tick_nanos, monotonic_nanos};
 pub(crate) use copy::{
     adopt_stderr, adopt_streams, fill_standard_streams, flush_output, fork, lead_session, leave_the_original, reset_signals,
@@ -45,7 +47,7 @@ pub(crate) use memory::{Access, Mapping, Memfd};
 pub(crate) use oom::{OomKills, oom_kills};
 pub(crate) use original::Original;
 pub(crate) use pidfd::{Pidfd, is_gone};
-pub(crate) use poll::{Keys, Poller, readable_until};
+pub(crate) use poll::{Keys, Poller, readable_until, wait_writable};
 pub(crate) use private::Private;
 pub(crate) use process::{Child, Exit, adopt_stdout, at_exit, end_own_group, exit_now, finish, kill_own_group_of, reap};
 pub(crate) use random::random;

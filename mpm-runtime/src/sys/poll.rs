@@ -31,6 +31,16 @@ pub(crate) fn readable_until(fds: &[BorrowedFd<'_>], until: Option<Instant>) -> 
     }
 }
 
+/// Waits until there is room to write to a descriptor, or nobody reads from it any more.
+pub(crate) fn wait_writable(fd: impl AsFd) -> io::Result<()> {
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+    match poll(&mut fds, PollTimeout::NONE) {
+        // Whoever waits tries again, and waits again.
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// An epoll instance. Each watched descriptor carries a key chosen by the caller.
 #[derive(Debug)]
 pub(crate) struct Poller {

@@ -18,16 +18,26 @@ thread_local! {
     static LAST: RefCell<Option<Noted>> = const { RefCell::new(None) };
     /// Something is noted: a look at this costs less than one at that.
     static IS_NOTED: Cell<bool> = const { Cell::new(false) };
+    /// The hook notes the panics of this thread.
+    static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Notes the panics of the calling thread from now on; the hook that was there before still prints them.
 pub(crate) fn note_panics() {
+    IS_WATCHED.set(true);
     let (jobs, print) = (thread::current().id(), take_hook());
     let wanted = std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value != "0");
     set_hook(Box::new(move |info| {
         note(info, jobs, wanted);
         print(info);
     }));
+}
+
+/// As [`note_panics`], unless that was done.
+pub(super) fn note_panics_once() {
+    if !IS_WATCHED.get() {
+        note_panics();
+    }
 }
 
 fn note(info: &PanicHookInfo<'_>, jobs: ThreadId, wanted: bool) {

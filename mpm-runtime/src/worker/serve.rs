@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::current::{self, EndedEarly};
 use super::items::run_items;
-use super::objects::{drop_objects, keep_at_most};
+use super::objects::keep_at_most;
 use super::panic::{forget_panics, last_panic};
 use crate::codec::{Call, CallError, panic_message};
 use crate::error::{Phase, WorkerExit};
@@ -45,8 +45,6 @@ pub(crate) fn serve(setup: Setup) -> WorkerExit {
             break;
         }
     }
-    fault_point("dropping");
-    drop_objects();
     WorkerExit::Finished
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::panic::{forget_panics, last_panic, note_panics};
+use super::panic::{forget_panics, last_panic, note_panics_once};
 use crate::codec::{Call, NoValue, Panic, panic_message};
 use crate::error::Phase;
 use crate::registry::Registration;
@@ -18,7 +18,7 @@ pub(crate) fn run_one(registration: &Registration, arguments: &[u8], phase: &dyn
 
 /// Runs a closure: where and why it panicked, if it did.
 pub(crate) fn guard(run: &mut dyn FnMut()) -> Result<(), Panic> {
-    note_panics();
+    note_panics_once();
     forget_panics();
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let panic = last_panic(panic_message(&*payload));

@@ -1,40 +1,11 @@
-//! One suite, three start methods: `conform!` makes of each function `behaviour(method)` a module of that name with a test
-//! for every method. Each runs alone in a process that has no thread but the test's, as a fork asks.
+//! What the tests of group A have in common: programs besides their own, pools and processes of a start method, targets.
 
 use std::path::Path;
 use std::{env, fs, thread};
 
 use mpm::{Pool, Process, ProcessBuilder, StartMethod, Target, worker};
-use mpm_tests::{Doomed, alone_with_one_thread, doomed, wait_at};
+use mpm_tests::{Doomed, doomed, wait_at};
 use tempfile::TempDir;
-
-/// Makes the tests of these behaviours.
-macro_rules! conform {
-    ($($behaviour:ident),* $(,)?) => {$(
-        mod $behaviour {
-            #[mpm::test]
-            fn spawn() {
-                crate::methods::check(module_path!(), mpm::StartMethod::Spawn, super::$behaviour);
-            }
-
-            #[mpm::test]
-            fn fork() {
-                crate::methods::check(module_path!(), mpm::StartMethod::Fork, super::$behaviour);
-            }
-
-            #[mpm::test]
-            fn forkserver() {
-                crate::methods::check(module_path!(), mpm::StartMethod::ForkServer, super::$behaviour);
-            }
-        }
-    )*};
-}
-
-/// Runs one test of the module `path`.
-pub(crate) fn check(path: &str, method: StartMethod, behaviour: fn(StartMethod)) {
-    let (_, module) = path.split_once("::").expect("a behaviour has a module");
-    alone_with_one_thread(&format!("{module}::{method}"), || behaviour(method));
-}
 
 /// A program besides the test's own, which the test looks at from outside.
 #[derive(Debug)]

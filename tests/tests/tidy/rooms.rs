@@ -35,6 +35,7 @@ const ROOMS: &[Room] = &[
     room(6, "process", Sees::Lower),
     room(6, "shared", Sees::Lower),
     room(7, "observe", Sees::Lower),
+    room(7, "signals", Sees::Lower),
     room(8, "cluster", Sees::Lower),
 ];
 
