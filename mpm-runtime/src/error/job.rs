@@ -16,7 +16,9 @@ pub enum JobError {
     Panicked(Box<Panicked>),
     /// The worker died with the job. It is replaced.
     Died(Box<Death>),
-    /// The job was taken back: by [`JobHandle::cancel`](crate::JobHandle::cancel), or because the pool ended.
+    /// The job was taken back: by [`JobHandle::cancel`](crate::JobHandle::cancel) or
+    /// [`Pool::cancel_tagged`](crate::Pool::cancel_tagged), because the pool ended, or because the worker did that a
+    /// [broadcast](crate::Pool::broadcast) was for.
     Cancelled(Cancelled),
     /// The arguments or the result could not be turned into bytes.
     Encode(Box<DataError>),
@@ -102,13 +104,19 @@ pub struct Panicked {
     pub target: &'static str,
     /// The job's id.
     pub job: u64,
+    /// What [`Job::tag`](crate::Job::tag) has named it.
+    pub tag: Option<Arc<str>>,
     /// Which try at the job this was, from 1.
     pub attempt: u32,
 }
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "job {} (`{}`) panicked", self.job, self.target)?;
+        write!(f, "job {} (`{}`", self.job, self.target)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ", tag {tag:?}")?;
+        }
+        f.write_str(") panicked")?;
         if let Some(location) = &self.location {
             write!(f, " at {location}")?;
         }

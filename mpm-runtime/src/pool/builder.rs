@@ -36,6 +36,9 @@ const VARIABLE: &str = "MPM_WORKERS";
 /// | [`start`](Self::start) | as [`start_method`](crate::start_method) says: `ForkServer` |
 /// | [`max_jobs`](Self::max_jobs) | 0: workers are not replaced |
 /// | [`preload`](Self::preload) | nothing |
+/// | [`limit_concurrency`](Self::limit_concurrency) | as many jobs of a target at once as there are workers |
+/// | [`limit_rate`](Self::limit_rate) | as many starts as there can be |
+/// | [`round_robin`](Self::round_robin) | no: a job goes to whoever is free |
 /// | [`grace`](Self::grace) | 2 seconds |
 /// | [`start_timeout`](Self::start_timeout) | 60 seconds |
 ///
@@ -50,7 +53,7 @@ const VARIABLE: &str = "MPM_WORKERS";
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
-    settings: Settings,
+    pub(super) settings: Settings,
     workers: Option<usize>,
     env: Vec<(OsString, OsString)>,
     cwd: Option<PathBuf>,
@@ -202,6 +205,7 @@ impl Builder {
         let chosen = start.map_or_else(default_start_method, |method| Ok(Some(method)))?;
         settings.method = chosen.unwrap_or_else(usual_start_method);
         let registry = Registry::global().map_err(|e| Error::new(Kind::Registry, "register the targets").because(e.clone()))?;
+        settings.limits.iter_mut().try_for_each(|limits| limits.resolve(registry))?;
         let system = |what: &'static str| move |e: std::io::Error| Error::new(Kind::System, what).because(e);
         let plan = Plan::new(&env, cwd.as_ref(), preload.resolve(registry)?);
         let method = settings.method;

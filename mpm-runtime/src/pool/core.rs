@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ended::Ended;
+use super::lanes::Lanes;
 use super::member::{Fate, Member, Process, State, Waiting};
 use super::roster::Roster;
 use super::settings::Settings;
@@ -30,7 +31,9 @@ pub(super) struct Core {
     pub(super) wake: bool,
     /// In order; jobs that were cancelled here stay until they are met, finished already.
     pub(super) queue: VecDeque<Waiting>,
-    /// Jobs in the queue that are not cancelled.
+    /// Where jobs wait for which rules hold; not there before one came.
+    pub(super) lanes: Option<Box<Lanes>>,
+    /// Jobs in the queue and in the lanes that are not cancelled.
     pub(super) waiting: usize,
     pub(super) last_job: u64,
     /// Mean run time of jobs in nanoseconds.
@@ -80,6 +83,7 @@ impl Core {
             method: settings.method,
             wake: false,
             queue: VecDeque::new(),
+            lanes: Lanes::of(settings),
             waiting: 0,
             last_job: 0,
             mean: None,

@@ -34,5 +34,6 @@ pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
         .filter(|m| (m.process.is_none() || core.wants_successor(m)) && core.wants_processes())
         .filter_map(|m| m.not_before);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
-    processes.chain(restarts).chain(ending).min()
+    let lanes = core.lanes.as_ref().and_then(|lanes| lanes.alarm);
+    processes.chain(restarts).chain(ending).chain(lanes).min()
 }

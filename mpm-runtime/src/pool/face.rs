@@ -185,7 +185,7 @@ impl Pool {
     }
 
     /// What holds for a job.
-    fn rules<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Option<Box<Rules>> {
+    pub(super) fn rules<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Option<Box<Rules>> {
         Rules::of(job.options(), self.shared.registry.get(target), &self.shared.settings)
     }
 
@@ -222,7 +222,7 @@ impl Pool {
     }
 
     /// Ends a job whose arguments cannot be encoded.
-    fn refuse(&self, cell: &Held, reason: String) {
+    pub(super) fn refuse(&self, cell: &Held, reason: String) {
         cell.set_id(self.shared.next_job());
         let error = DataError { job: cell.id(), target: cell.target, reason, in_worker: false };
         // It was never in the queue, and must not be taken back from there.

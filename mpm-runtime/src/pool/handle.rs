@@ -55,6 +55,8 @@ pub struct Report {
     pub job: u64,
     /// The name of its target.
     pub target: &'static str,
+    /// What [`Job::tag`](crate::Job::tag) has named it.
+    pub tag: Option<Arc<str>>,
     /// The name of the worker that has or had it, once one has.
     pub worker: Option<String>,
     /// That worker's process id.
@@ -149,6 +151,7 @@ impl<R> JobHandle<R> {
         Report {
             job: self.cell.id(),
             target: self.cell.target,
+            tag: self.cell.tag().cloned(),
             worker: facts.worker.map(|(slot, _)| self.shared.worker_name(slot)),
             pid: facts.worker.map(|(_, pid)| pid),
             attempt: 1,

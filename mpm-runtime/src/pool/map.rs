@@ -183,7 +183,7 @@ impl<'a, F: Target> Map<'a, F> {
         if self.limit.is_none() {
             self.most = map_ahead(mean, workers).max(default_look_ahead(self.pool));
         }
-        let size = if self.pool.is_recycling() { 1 } else { chunk_size(mean.max(self.mean_input), self.most, workers) };
+        let size = if self.pool.goes_singly::<F>() { 1 } else { chunk_size(mean.max(self.mean_input), self.most, workers) };
         // The inputs may be slower than the jobs: that is seen before many of them are held up.
         self.size = size.min(self.size * 2);
     }

@@ -251,6 +251,7 @@ impl Process {
                     pid: self.pid(),
                     target: cell.target,
                     job,
+                    tag: cell.tag().cloned(),
                     attempt: 1,
                 }))
             }

@@ -4,7 +4,9 @@
 //! `supervisor.rs` is the one thread that starts, buries and ends members; `policy.rs` decides and does nothing.
 
 mod attend;
+mod broadcast;
 mod builder;
+mod builder_queue;
 mod cell;
 mod chunk;
 mod completed;
@@ -16,11 +18,17 @@ mod dispatch;
 mod ended;
 mod ending;
 mod face;
+mod face_queue;
 mod handle;
 mod items;
+mod keys;
+mod lanes;
+mod limit;
 mod map;
 mod member;
+mod pin;
 mod policy;
+mod policy_limits;
 mod preload;
 mod queue;
 mod roster;
@@ -29,6 +37,9 @@ mod settings;
 mod shared;
 mod spare;
 mod starts;
+mod steer;
+#[cfg(test)]
+mod steer_tests;
 mod supervisor;
 mod taking;
 #[cfg(test)]
@@ -37,6 +48,7 @@ mod unordered;
 mod waiting;
 mod watcher;
 
+pub use broadcast::Broadcast;
 pub use builder::Builder;
 pub use completed::{AsCompleted, as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout};
 pub use face::Pool;

@@ -91,6 +91,7 @@ impl Core {
         roster.idle.extend(idle.drain(..).map(|(_, slot)| slot));
         roster.sorted = idle;
         (roster.busy, roster.ahead, roster.is_full) = (busy, ahead, false);
+        self.settle_lanes();
     }
 
     /// To be called after the jobs of a slot's process have changed: it had `before`.
@@ -107,12 +108,8 @@ impl Core {
     /// is warm; else of two neighbours that have room the one with fewer jobs (Mitzenmacher, "The Power of Two Choices in
     /// Randomized Load Balancing", 2001; here they go round).
     pub(super) fn choose(&mut self) -> Option<(usize, usize)> {
-        while let Some(slot) = self.roster.idle.pop() {
-            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
-            process.is_listed = false;
-            if process.is_idle() && process.may_take(self.max_jobs) > 0 {
-                return Some((slot, 1));
-            }
+        if let Some(slot) = self.choose_idle() {
+            return Some((slot, 1));
         }
         if self.roster.is_full {
             return None;
@@ -133,6 +130,42 @@ impl Core {
         self.roster.cursor = (slot + 1) % count;
         // As many as are its share, so that a long queue is dealt out in long runs.
         Some((slot, room.min(self.waiting.div_ceil(count).max(1))))
+    }
+
+    /// The idle slot for the next job, if there is one.
+    pub(super) fn choose_idle(&mut self) -> Option<usize> {
+        while let Some(slot) = self.roster.idle.pop() {
+            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
+            process.is_listed = false;
+            if process.is_idle() && process.may_take(self.max_jobs) > 0 {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// As [`choose_idle`](Self::choose_idle), also one that the roster does not know of: for a job that nobody else may have.
+    pub(super) fn find_idle(&mut self) -> Option<usize> {
+        let most = self.max_jobs;
+        let is_idle = |process: &Process| process.is_idle() && process.may_take(most) > 0;
+        let unlisted = |core: &Self| core.members.iter().position(|member| member.process.as_ref().is_some_and(is_idle));
+        self.choose_idle().or_else(|| unlisted(self))
+    }
+
+    /// How many more jobs the process in a slot can be given now.
+    pub(super) fn room(&self, slot: usize) -> u64 {
+        let process = self.members.get(slot).and_then(|member| member.process.as_ref()).filter(|process| process.takes_jobs());
+        let room = |process: &Process| look_ahead(self.mean).saturating_sub(process.link.in_flight());
+        process.map_or(0, |process| process.may_take(self.max_jobs).min(room(process).into()))
+    }
+
+    /// A slot gets a job without being chosen: it is idle no more.
+    pub(super) fn unlist(&mut self, slot: usize) {
+        let process = self.members.get_mut(slot).and_then(|member| member.process.as_mut());
+        if let Some(process) = process.filter(|process| process.is_listed) {
+            process.is_listed = false;
+            self.roster.idle.retain(|idle| *idle != slot);
+        }
     }
 
     /// The worker that would get a job now, or else has least to do; another one may be faster in the end.

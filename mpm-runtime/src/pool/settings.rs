@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::limit::Limits;
 use crate::start::StartMethod;
 
 /// The settings of a pool, checked.
@@ -17,6 +18,10 @@ pub(super) struct Settings {
     pub(super) start_timeout: Duration,
     /// How long one try at a job may run, where neither the job nor its target says.
     pub(super) timeout: Option<Duration>,
+    /// Those of single targets.
+    pub(super) limits: Vec<Limits>,
+    /// Jobs go to the workers in turn.
+    pub(super) round_robin: bool,
 }
 
 /// How long a worker may take to become ready, unless chosen otherwise: generous, since machines stall.
@@ -26,6 +31,7 @@ impl Default for Settings {
     fn default() -> Self {
         let (name, grace) = ("mpm".to_owned(), Duration::from_secs(2));
         let (method, start_timeout) = (StartMethod::default(), START_TIMEOUT);
-        Self { name, workers: 1, queue: 1024, method, max_jobs: 0, grace, start_timeout, timeout: None }
+        let (timeout, limits, round_robin) = (None, Vec::new(), false);
+        Self { name, workers: 1, queue: 1024, method, max_jobs: 0, grace, start_timeout, timeout, limits, round_robin }
     }
 }

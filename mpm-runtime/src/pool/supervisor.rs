@@ -133,6 +133,7 @@ impl Supervisor {
         core.dispatch();
         self.fill_slots(core, now);
         core.wake = false;
+        core.set_alarm();
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0;
         (ended, next_deadline(core))
     }

@@ -9,6 +9,7 @@ use super::cell::{AWAITED, Cell};
 use super::chunk::Outcomes;
 use super::core::Core;
 use super::face::Pool;
+use super::limit::Limits;
 use super::policy::is_short;
 use super::shared::Shared;
 use crate::error::{JobError, Refusal};
@@ -62,9 +63,10 @@ impl Pool {
         });
     }
 
-    /// Whether workers are replaced after a number of jobs.
-    pub(super) fn is_recycling(&self) -> bool {
-        self.shared.settings.max_jobs > 0
+    /// Whether jobs of `F` go one by one: where workers are replaced after a number of jobs, or rules look at each.
+    pub(super) fn goes_singly<F: Target>(&self) -> bool {
+        let settings = &self.shared.settings;
+        settings.max_jobs > 0 || settings.round_robin || settings.limits.iter().any(Limits::are_of::<F>)
     }
 }
 

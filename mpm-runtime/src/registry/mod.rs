@@ -6,6 +6,7 @@
 mod job;
 mod lookup;
 mod options;
+mod queueing;
 mod registration;
 mod target;
 #[cfg(test)]

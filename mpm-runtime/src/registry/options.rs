@@ -1,6 +1,7 @@
 //! What a job asks for beyond being run: the methods of [`Job`] that say so, and where it is kept. A job that asks for nothing
 //! carries nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::Job;
@@ -11,6 +12,11 @@ use super::target::Target;
 pub(crate) struct JobOptions {
     /// How long one try may run.
     pub(crate) timeout: Option<Duration>,
+    /// The higher, the sooner.
+    pub(crate) priority: i32,
+    pub(crate) tag: Option<Arc<str>>,
+    /// Jobs with the same number go to the same worker.
+    pub(crate) key: Option<u64>,
 }
 
 impl<F: Target> Job<'_, F> {
