@@ -154,7 +154,8 @@ impl Core {
 
     /// How many more jobs the process in a slot can be given now.
     pub(super) fn room(&self, slot: usize) -> u64 {
-        let process = self.members.get(slot).and_then(|member| member.process.as_ref()).filter(|process| process.takes_jobs());
+        let process = self.members.get(slot).and_then(|member| member.process.as_ref());
+        let process = process.filter(|process| process.takes_jobs() && !process.is_gone);
         let room = |process: &Process| look_ahead(self.mean).saturating_sub(process.link.in_flight());
         process.map_or(0, |process| process.may_take(self.max_jobs).min(room(process).into()))
     }

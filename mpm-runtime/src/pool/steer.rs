@@ -30,10 +30,11 @@ impl Core {
         self.lanes.as_ref().is_some_and(|lanes| lanes.is_paused)
     }
 
-    /// The incarnation of the process that takes jobs in a slot; 0 for none.
+    /// The incarnation of the process that takes jobs in a slot; 0 for none. One that is gone counts until it is known how it ended: then what
+    /// it had comes back, and goes before what waits for it.
     fn host(&self, slot: usize) -> u64 {
         let process = self.members.get(slot).and_then(|member| member.process.as_ref());
-        let host = process.filter(|process| process.takes_jobs() && !process.is_gone && process.may_take(self.max_jobs) > 0);
+        let host = process.filter(|process| process.takes_jobs() && process.may_take(self.max_jobs) > 0);
         host.map_or(0, |process| process.incarnation)
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mpm::{Pool, worker};
+use mpm::{Pool, Target, worker};
 use mpm_tests::{Gate, kill, watchdog};
 
 use crate::marks::{METHODS, folder, limited, mark, pid, pool, started};
@@ -116,8 +116,8 @@ fn limits_of_a_target_that_cannot_be_are_refused() {
     let _watchdog = watchdog();
     let message = |builder: mpm::Builder| builder.build().unwrap_err().to_string();
     let second = Duration::from_secs(1);
-    assert!(message(pool(1).limit_concurrency::<scarce>(0)).contains("limit_concurrency::<scarce>(0)"));
-    assert!(message(pool(1).limit_rate::<scarce>(0, second)).contains("limit_rate::<scarce>(0"));
+    assert!(message(pool(1).limit_concurrency::<scarce>(0)).contains(&format!("limit_concurrency::<{}>(0)", scarce::NAME)));
+    assert!(message(pool(1).limit_rate::<scarce>(0, second)).contains(&format!("limit_rate::<{}>(0", scarce::NAME)));
     assert!(message(pool(1).limit_rate::<scarce>(65_537, second)).contains("at most 65536"));
     assert!(message(pool(1).limit_rate::<scarce>(1, Duration::ZERO)).contains("(…, 0)"));
     // The last word counts, and both can hold.

@@ -24,7 +24,7 @@ fn each_job_has_one_outcome_and_none_runs_twice() {
     for (method, is_loaded) in METHODS.into_iter().zip([false, true]) {
         let _load: Option<Busy> = is_loaded.then(|| busy(1));
         for round_robin in [false, true] {
-            storm(&pool(3).start(method).queue(200).round_robin(round_robin).limit_concurrency::<limited>(2).build().unwrap());
+            storm(&pool(3).start(method).queue(2000).round_robin(round_robin).limit_concurrency::<limited>(2).build().unwrap());
         }
     }
 }
@@ -64,7 +64,6 @@ fn storm(pool: &mpm::Pool) {
                 6 => cancelled += usize::from(jobs[jobs.len() / 2].1.cancel()),
                 _ => {}
             }
-            // The queue is shorter than the storm is long.
             if number % 100 == 99 {
                 pool.resume();
             }
