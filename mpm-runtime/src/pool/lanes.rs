@@ -24,6 +24,12 @@ use super::limit::Limit;
 use super::member::Waiting;
 use super::settings::Settings;
 
+/// Jobs that a worker has at most while urgent ones come again and again: each takes back what is in its way, and that is to cost
+/// less than the jobs themselves.
+const SHY: u32 = 16;
+/// For so many jobs after one for which something was taken back: as many as may have been.
+const SHY_FOR: u64 = 512;
+
 /// What comes first: the higher priority, then the earlier submission. The smaller turn comes first.
 pub(super) type Turn = (Reverse<i32>, u64);
 
@@ -64,6 +70,8 @@ pub(super) struct Lanes {
     pub(super) lowest: i32,
     /// The job of this id has room at this slot, where what was in its way was taken back.
     pub(super) way: Option<(u64, usize)>,
+    /// Before the job of this id comes, not many are handed out ahead of time.
+    shy_until: u64,
     /// When the supervisor wakes for what is here.
     pub(super) alarm: Option<Instant>,
 }
@@ -78,6 +86,16 @@ impl Lanes {
     /// Whether there is nothing here that the plain way does not know.
     pub(super) fn is_calm(&self) -> bool {
         self.count == 0 && self.delayed.is_empty() && !self.is_paused
+    }
+
+    /// What was handed out ahead of time was in somebody's way, and this was the last job of all.
+    pub(super) fn be_shy(&mut self, last_job: u64) {
+        self.shy_until = last_job + SHY_FOR;
+    }
+
+    /// How many jobs a worker may have where it could have so many.
+    pub(super) fn look_ahead(&self, most: u32, last_job: u64) -> u32 {
+        if last_job < self.shy_until { most.min(SHY) } else { most }
     }
 
     /// Those that have jobs.

@@ -27,6 +27,7 @@ mod limit;
 mod map;
 mod member;
 mod pin;
+mod placing;
 mod policy;
 mod policy_limits;
 mod preload;

@@ -114,7 +114,7 @@ impl Core {
         if self.roster.is_full {
             return None;
         }
-        let (count, limit) = (self.members.len(), look_ahead(self.mean));
+        let (count, limit) = (self.members.len(), self.look_ahead());
         let room = |slot: usize| {
             let process = self.members.get(slot)?.process.as_ref()?;
             let room = limit.saturating_sub(process.link.in_flight());
@@ -152,11 +152,17 @@ impl Core {
         self.choose_idle().or_else(|| unlisted(self))
     }
 
+    /// How many jobs a process may have at once.
+    fn look_ahead(&self) -> u32 {
+        let most = look_ahead(self.mean);
+        self.lanes.as_ref().map_or(most, |lanes| lanes.look_ahead(most, self.last_job))
+    }
+
     /// How many more jobs the process in a slot can be given now.
     pub(super) fn room(&self, slot: usize) -> u64 {
         let process = self.members.get(slot).and_then(|member| member.process.as_ref());
         let process = process.filter(|process| process.takes_jobs() && !process.is_gone);
-        let room = |process: &Process| look_ahead(self.mean).saturating_sub(process.link.in_flight());
+        let room = |process: &Process| self.look_ahead().saturating_sub(process.link.in_flight());
         process.map_or(0, |process| process.may_take(self.max_jobs).min(room(process).into()))
     }
 
