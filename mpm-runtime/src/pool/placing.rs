@@ -83,12 +83,12 @@ impl Core {
             pin.set_slot(lanes.turns % count);
             lanes.turns += 1;
         }
-        let cell = Arc::clone(&job.cell);
+        let (cell, target) = (Arc::clone(&job.cell), job.target);
         let is_above = cell.priority() > lanes.lowest;
         lanes.lowest = lanes.lowest.min(cell.priority());
         self.put(job, true);
         if is_above {
-            self.make_way(&cell);
+            self.make_way(&cell, target);
         }
     }
 

@@ -10,20 +10,23 @@ use std::time::Instant;
 use super::cell::{Cell, Place};
 use super::core::Core;
 use super::keys::Home;
-use super::lanes::{Address, Turn, turn};
+use super::lanes::{Address, Lanes, Turn, turn};
+use super::limit::Limit;
 use super::member::{Process, Waiting};
 
 impl Core {
     /// A job of higher priority than others has come, and nobody is idle: takes back what is in its way from the worker that would come to
     /// it first. Short jobs are handed out ahead of time, and the longest of them may be long.
-    pub(super) fn make_way(&mut self, cell: &Arc<Cell>) {
-        if self.is_paused() || self.processes().any(Process::is_idle) {
-            return;
-        }
+    pub(super) fn make_way(&mut self, cell: &Arc<Cell>, target: u32) {
         let own = cell.rules.as_deref().and_then(|rules| self.own_slot(rules));
         let slots = own.map_or(0..self.members.len(), |slot| slot..slot + 1);
+        let process = |slot: usize| self.members.get(slot)?.process.as_ref();
+        let is_closed = |lanes: &Lanes| lanes.is_paused || lanes.limit_of(target).is_some_and(|limit| !limit.is_open);
+        if slots.clone().filter_map(process).any(Process::is_idle) || self.lanes.as_deref().is_none_or(is_closed) {
+            return;
+        }
         let best = slots.filter_map(|slot| {
-            let process = self.members.get(slot)?.process.as_ref().filter(|process| process.takes_jobs())?;
+            let process = process(slot).filter(|process| process.takes_jobs())?;
             let (all, unclaimed) = (process.link.in_flight(), process.link.unclaimed());
             let behind = process.in_flight.iter().rev().take_while(|job| job.cell.priority() < cell.priority());
             let behind = u32::try_from(behind.count()).unwrap_or(u32::MAX).min(unclaimed);
@@ -105,14 +108,11 @@ impl Core {
             return Some(slot);
         }
         let lanes = self.lanes_mut();
-        if let Some((_, slot)) = lanes.way.take_if(|(job, _)| *job == turn.1)
-            && self.room(slot) > 0
-        {
-            return Some(slot);
+        let way = lanes.way.take_if(|(job, _)| *job == turn.1).map(|(_, slot)| slot);
+        if address.target.and_then(|target| lanes.limit_of(target)).is_some_and(Limit::is_timed) {
+            return self.find_idle();
         }
-        let is_timed =
-            address.target.and_then(|target| self.lanes.as_ref()?.limit_of(target)).is_some_and(|limit| limit.is_timed());
-        if is_timed { self.find_idle() } else { self.choose().map(|(slot, _)| slot) }
+        way.filter(|slot| self.room(*slot) > 0).or_else(|| self.choose().map(|(slot, _)| slot))
     }
 
     /// As [`hand_over`](Self::hand_over), and notes what the rules have to know of it.
