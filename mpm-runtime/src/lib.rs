@@ -59,7 +59,7 @@ pub use error::{
 pub use init::init;
 pub use mpm_macros::{main, test, worker};
 pub use pool::{
-    AsCompleted, Builder, Event, EventKind, JobHandle, Limits, Map, MapUnordered, Pool, Preload, Preloaded, WorkerCount,
+    AsCompleted, Broadcast, Builder, Event, EventKind, JobHandle, Limits, Map, MapUnordered, Pool, Preload, Preloaded, WorkerCount,
     as_completed, wait_all, wait_all_timeout, wait_any, wait_any_timeout,
 };
 pub use process::{Process, ProcessBuilder, active_processes, isolate, isolate_despite_threads};

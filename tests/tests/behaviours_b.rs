@@ -405,6 +405,20 @@ fn b47_spread() {
 }
 
 #[mpm::test]
+fn b49_jobs_in_fixed_order() {
+    let _guard = watchdog();
+    for workers in worker_counts() {
+        let pool = Pool::builder().workers(workers).round_robin(true).build().unwrap();
+        let order: Vec<u32> = pool.broadcast(pid::job()).unwrap().wait().into_iter().map(|(_, pid)| pid.unwrap()).collect();
+        for _twice in 0..2 {
+            let jobs = (0..10 * workers).map(|_| ());
+            let pids: Vec<u32> = pool.map::<pid>(jobs).map(Result::unwrap).collect();
+            assert!(pids.chunks(workers).all(|round| round == order), "{workers} workers: {pids:?}, not {order:?}");
+        }
+    }
+}
+
+#[mpm::test]
 fn b48_concurrent_maps_on_one_pool() {
     let _guard = watchdog();
     for workers in worker_counts() {

@@ -54,6 +54,22 @@ fn assert_nobody_wakes(workers: usize) {
 }
 
 #[mpm::test]
+fn a_pool_whose_jobs_wait_for_a_time_or_for_the_end_of_a_pause_wakes_nobody() {
+    alone("a_pool_whose_jobs_wait_for_a_time_or_for_the_end_of_a_pause_wakes_nobody", || {
+        let pool = Pool::builder().workers(2).limit_rate::<double>(1, Duration::from_secs(3600)).build().unwrap();
+        pool.run(double::job(1)).unwrap();
+        let jobs: Vec<_> = (0..3).map(|n| pool.submit(double::job(n)).unwrap()).collect();
+        wait_until("both are there", || children_of(process::id()).len() == 2);
+        assert_nobody_wakes(2);
+        pool.pause();
+        let more: Vec<_> = (0..3).map(|n| pool.submit(double::job(n).key(n)).unwrap()).collect();
+        assert_nobody_wakes(2);
+        pool.kill();
+        assert!(jobs.into_iter().chain(more).all(|job| job.wait().unwrap_err().is_cancelled()));
+    });
+}
+
+#[mpm::test]
 fn an_idle_pool_of_two_wakes_nobody() {
     alone("an_idle_pool_of_two_wakes_nobody", || {
         for method in [StartMethod::ForkServer, StartMethod::Spawn] {

@@ -1,6 +1,7 @@
 //! The report of a worker's death.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::WorkerExit;
@@ -149,6 +150,8 @@ pub struct Death {
     pub target: &'static str,
     /// The job's id.
     pub job: u64,
+    /// What [`Job::tag`](crate::Job::tag) has named it.
+    pub tag: Option<Arc<str>>,
     /// Which try at the job this was, from 1.
     pub attempt: u32,
     /// From the claim of the job to the end of the worker.
@@ -170,6 +173,9 @@ impl fmt::Display for Death {
             write!(f, " for want of memory")?;
         }
         write!(f, " {} job {} (`{}`", self.phase.gerund(), self.job, self.target)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ", tag {tag:?}")?;
+        }
         if self.attempt > 1 {
             write!(f, ", attempt {}", self.attempt)?;
         }

@@ -20,8 +20,9 @@ pub enum JobError {
     Died(Box<Death>),
     /// The object whose method the job calls could not be built. The job did not run; its worker goes on.
     NotBuilt(Box<NotBuilt>),
-    /// The job was taken back, or ended while it ran: by [`JobHandle::cancel`](crate::JobHandle::cancel) or
-    /// [`JobHandle::abort`](crate::JobHandle::abort), or because the pool ended.
+    /// The job was taken back, or ended while it ran: by [`JobHandle::cancel`](crate::JobHandle::cancel),
+    /// [`JobHandle::abort`](crate::JobHandle::abort) or [`Pool::cancel_tagged`](crate::Pool::cancel_tagged), because the pool ended, or
+    /// because the worker did that a [broadcast](crate::Pool::broadcast) was for.
     Cancelled(Cancelled),
     /// The job ran longer than it may.
     TimedOut(Box<TimedOut>),
@@ -139,13 +140,19 @@ pub struct Panicked {
     pub target: &'static str,
     /// The job's id.
     pub job: u64,
+    /// What [`Job::tag`](crate::Job::tag) has named it.
+    pub tag: Option<Arc<str>>,
     /// Which try at the job this was, from 1.
     pub attempt: u32,
 }
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "job {} (`{}`) panicked", self.job, self.target)?;
+        write!(f, "job {} (`{}`", self.job, self.target)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ", tag {tag:?}")?;
+        }
+        f.write_str(") panicked")?;
         if let Some(location) = &self.location {
             write!(f, " at {location}")?;
         }

@@ -44,6 +44,9 @@ const VARIABLE: &str = "MPM_WORKERS";
 /// | [`objects`](Self::objects) | 16 in each worker |
 /// | [`timeout`](Self::timeout), [`cpu_time`](Self::cpu_time) | none |
 /// | [`retries`](Self::retries) | none |
+/// | [`limit_concurrency`](Self::limit_concurrency) | as many jobs of a target at once as there are workers |
+/// | [`limit_rate`](Self::limit_rate) | as many starts as there can be |
+/// | [`round_robin`](Self::round_robin) | no: a job goes to whoever is free |
 /// | [`grace`](Self::grace) | 2 seconds |
 /// | [`start_timeout`](Self::start_timeout) | 60 seconds |
 /// | [`on_start`](Self::on_start), [`on_stop`](Self::on_stop), [`on_stop_with`](Self::on_stop_with) | nothing |
@@ -231,6 +234,7 @@ impl Builder {
         let chosen = start.map_or_else(default_start_method, |method| Ok(Some(method)))?;
         settings.method = chosen.unwrap_or_else(usual_start_method);
         let registry = Registry::global().map_err(|e| Error::new(Kind::Registry, "register the targets").because(e.clone()))?;
+        settings.target_limits.iter_mut().try_for_each(|limits| limits.resolve(registry))?;
         let system = |what: &'static str| move |e: std::io::Error| Error::new(Kind::System, what).because(e);
         let plan = Plan::new(&env, cwd.as_ref(), preload.resolve("Builder::preload", registry)?);
         let hooks = hooks.resolve(&settings, registry)?;

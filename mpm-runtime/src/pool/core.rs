@@ -12,6 +12,7 @@ use super::callbacks::Callbacks;
 use super::cell::Cell;
 use super::ended::Ended;
 use super::events::EventKind;
+use super::lanes::Lanes;
 use super::later::Later;
 use super::limits::Limits;
 use super::member::{Fate, Member, Process, State, Waiting};
@@ -57,7 +58,9 @@ pub(super) struct Core {
     pub(super) wake: bool,
     /// In order; jobs that were cancelled here stay until they are met, finished already.
     pub(super) queue: VecDeque<Waiting>,
-    /// Jobs in the queue that are not cancelled.
+    /// Where jobs wait for which rules hold; not there before one came.
+    pub(super) lanes: Option<Box<Lanes>>,
+    /// Jobs in the queue and in the lanes that are not cancelled.
     pub(super) waiting: usize,
     pub(super) last_job: u64,
     /// Mean run time of jobs in nanoseconds.
@@ -129,6 +132,7 @@ impl Core {
             method: settings.method,
             wake: false,
             queue: VecDeque::new(),
+            lanes: Lanes::of(settings),
             waiting: 0,
             last_job: 0,
             mean: None,

@@ -132,6 +132,7 @@ impl Process {
             elapsed: since.elapsed(),
             max_rss: exit.max_rss,
             stderr: stderr.to_vec(),
+            tag: None,
             reason: self.reason.unwrap_or(EndReason::Died),
             ended_by_pool: self.fate.as_ref().map(|_| "its time was over".to_owned()),
         };

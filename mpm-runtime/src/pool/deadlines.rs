@@ -45,6 +45,7 @@ pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
     let jobs = core.later.first().into_iter().chain(core.expiries.first()).chain(core.look.due());
     let jobs = jobs.chain(core.all_processes().filter_map(|process| process.look_at));
-    let workers = [core.next_look(), core.next_age(), core.next_idle(), core.next_growth()].into_iter().flatten();
+    let lanes = core.lanes.as_ref().and_then(|lanes| lanes.alarm);
+    let workers = [core.next_look(), core.next_age(), core.next_idle(), core.next_growth(), lanes].into_iter().flatten();
     processes.chain(restarts).chain(ending).chain(jobs).chain(workers).min()
 }

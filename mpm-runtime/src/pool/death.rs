@@ -93,6 +93,7 @@ impl Process {
             did_run: if is_damaged { DidRun::Maybe } else { phase.did_run() },
             target: cell.target,
             job: id,
+            tag: cell.tag().cloned(),
             attempt: cell.attempt(),
             elapsed,
             max_rss: exit.max_rss,

@@ -21,7 +21,7 @@ impl Core {
                 self.publish(slot);
             }
             // A link that turned out to be damaged has given its jobs back.
-            if self.queue.is_empty() || self.roster.is_full() {
+            if self.queue.is_empty() || self.roster.is_full() || self.is_steered() {
                 self.wake |= self.is_short_of_workers();
                 return;
             }
@@ -31,10 +31,16 @@ impl Core {
     /// Writes jobs into the links, for [`dispatch`](Self::dispatch) to publish.
     pub(super) fn hand_out(&mut self) {
         loop {
+            if self.is_steered() {
+                return self.hand_out_by_rules();
+            }
             while self.queue.front().is_some_and(|job| job.cell.place() == Place::Dead) {
                 self.queue.pop_front();
             }
-            if self.queue.is_empty() && !self.steal() {
+            if self.queue.is_empty() {
+                if self.steal() {
+                    continue;
+                }
                 return self.shrink_queue();
             }
             let Some((slot, most)) = self.choose() else { return };
@@ -55,7 +61,7 @@ impl Core {
     }
 
     /// False when the member has no room and the job is back at the front of the queue.
-    fn hand_over(&mut self, slot: usize, mut job: Waiting) -> bool {
+    pub(super) fn hand_over(&mut self, slot: usize, mut job: Waiting) -> bool {
         self.clock += 1;
         let clock = self.clock;
         if !self.watch.is_on {
@@ -131,7 +137,7 @@ impl Core {
     /// Where a member is idle and nothing waits: takes half of what the busiest member has not claimed back into the
     /// queue. A job thus never waits behind a long one while a worker has nothing to do; short jobs may stay for a moment, until it
     /// is known that the one in front is long.
-    fn steal(&mut self) -> bool {
+    pub(super) fn steal(&mut self) -> bool {
         if !self.roster.is_uneven() {
             return false;
         }
@@ -141,11 +147,10 @@ impl Core {
         }
         let behind = |process: &Process| process.takes_jobs() && process.in_flight.len() > 1;
         let all = self.members.iter().enumerate().filter_map(|(slot, member)| Some((slot, member.process.as_ref()?)));
-        let unclaimed = all.filter(|(_, process)| behind(process)).map(|(slot, process)| (process.link.unclaimed(), slot));
-        let Some((_, slot)) = unclaimed.max().filter(|(unclaimed, _)| *unclaimed > 0) else { return self.steal_items() };
+        let spare = all.filter(|(_, process)| behind(process)).map(|(slot, process)| (self.spare_jobs(process), slot));
+        let Some(((_, keep), slot)) = spare.max().filter(|((spare, _), _)| *spare > 0) else { return self.steal_items() };
         let Some(process) = self.members.get_mut(slot).and_then(|m| m.process.as_mut()) else { return false };
         let before = process.load();
-        let keep = process.link.in_flight() - process.link.unclaimed().div_ceil(2);
         let jobs = process.take_back(keep);
         let any = !jobs.is_empty();
         // The worker may have been asked to call at a response that will not come now.

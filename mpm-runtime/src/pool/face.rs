@@ -218,18 +218,30 @@ impl Pool {
 
     /// A cell for a job, with what holds for it.
     fn cell<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Result<Held, Refusal> {
+        Ok(Self::cell_with::<F>(self.rules(target, job)?))
+    }
+
+    /// A cell for a job for which this holds.
+    pub(super) fn cell_with<F: Target>(rules: Option<Box<Rules>>) -> Held {
+        let cell = Held::new(F::NAME, rules);
+        if cell.on_done().is_some() {
+            // Somebody wants to know of its end when it comes.
+            cell.set_watched();
+        }
+        cell
+    }
+
+    /// What holds for a job.
+    pub(super) fn rules<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Result<Option<Box<Rules>>, Refusal> {
         let rules = Rules::of(job.options(), self.shared.registry.get(target), &self.shared.settings);
         if let Some(reason) = rules.as_ref().and_then(|rules| rules.refusal()) {
             return Err(Refusal::Option(reason));
         }
-        let cell = Held::new(F::NAME, rules);
-        if cell.on_done().is_some() {
+        if rules.as_ref().is_some_and(|rules| rules.on_done.is_some()) {
             let failed = |e| Refusal::Failed(format!("start the pool's thread for callbacks: {e}").into());
             self.shared.callbacks.start().map_err(failed)?;
-            // Somebody wants to know of its end when it comes.
-            cell.set_watched();
         }
-        Ok(cell)
+        Ok(rules)
     }
 
     /// As [`encode`](Self::encode); a job that may be tried again keeps its arguments.
@@ -274,7 +286,7 @@ impl Pool {
     }
 
     /// Ends a job whose arguments cannot be encoded. A pool that has ended takes none that is to call something: nobody would.
-    fn refuse(&self, cell: &Held, reason: String) -> Result<(), Refusal> {
+    pub(super) fn refuse(&self, cell: &Held, reason: String) -> Result<(), Refusal> {
         self.shared.with_core(|core| {
             if let Some(refusal) = Shared::refusal(core).filter(|_| cell.on_done().is_some()) {
                 return Err(refusal);

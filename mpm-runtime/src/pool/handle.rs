@@ -174,6 +174,7 @@ pub(super) fn report(cell: &Cell, facts: Facts, name: impl FnOnce(u32) -> String
     Report {
         job: cell.id(),
         target: cell.target,
+        tag: cell.tag().cloned(),
         worker: facts.worker.map(|(slot, _)| name(slot)),
         pid: facts.worker.map(|(_, pid)| pid),
         attempt: cell.attempt(),

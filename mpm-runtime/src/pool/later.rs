@@ -66,6 +66,11 @@ impl<T> Later<T> {
         self.heap.pop().map(|Reverse(timed)| timed.what)
     }
 
+    /// Those that are here.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.heap.iter().map(|Reverse(timed)| &timed.what)
+    }
+
     pub(super) fn take_all(&mut self) -> Vec<T> {
         std::mem::take(&mut self.heap).into_iter().map(|Reverse(timed)| timed.what).collect()
     }
@@ -82,6 +87,9 @@ impl Core {
     /// Has a job wait for its next try. It counts as one that waits.
     pub(super) fn try_later(&mut self, at: Instant, job: Waiting) {
         job.cell.set_place(Place::Queue);
+        if let Some(limit) = self.lanes.as_mut().and_then(|lanes| lanes.limit_of_mut(job.target)) {
+            limit.release(&job.cell);
+        }
         self.waiting += 1;
         self.later.push(at, job);
         self.note_due(at);

@@ -309,6 +309,7 @@ impl Process {
                     pid: self.pid(),
                     target: cell.target,
                     job,
+                    tag: cell.tag().cloned(),
                     attempt: cell.attempt(),
                 }))
             }

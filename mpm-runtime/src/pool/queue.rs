@@ -20,7 +20,7 @@ impl Core {
         }
     }
 
-    /// Puts a new job at the end of the queue.
+    /// Puts a new job into the queue: at the end of it, unless rules say where.
     pub(super) fn enqueue(&mut self, cell: Arc<Cell>, target: u32, payload: Payload) {
         cell.set_id(self.last_job + 1);
         self.last_job += 1 + cell.more() as u64;
@@ -29,12 +29,16 @@ impl Core {
         {
             self.expire_at(at, &cell);
         }
-        self.queue.push_back(Waiting { cell, target, payload });
         self.waiting += 1;
+        let job = Waiting { cell, target, payload };
+        if self.lanes.is_some() || job.cell.rules.is_some() {
+            return self.enqueue_by_rules(job);
+        }
+        self.queue.push_back(job);
     }
 
-    /// Puts jobs that a member gave back unstarted at the front of the queue again, oldest first. In a pool that has failed
-    /// they end: nobody will take them from its queue.
+    /// Puts jobs that a member gave back unstarted at the front of the queue again, oldest first, or where rules say. In a pool that has
+    /// failed they end: nobody will take them from its queue.
     pub(super) fn requeue(&mut self, jobs: Vec<Waiting>) {
         if let Some(reason) = self.failed.clone() {
             jobs.into_iter().for_each(|job| self.give_up(job.cell, JobError::PoolFailed(Arc::clone(&reason))));
@@ -43,12 +47,18 @@ impl Core {
         self.waiting += jobs.len();
         for job in jobs.into_iter().rev() {
             job.cell.set_place(Place::Queue);
-            self.queue.push_front(job);
+            match self.lanes {
+                None => self.queue.push_front(job),
+                Some(_) => self.put_back(job),
+            }
         }
     }
 
     /// Ends a waiting job without running it.
     pub(super) fn give_up(&mut self, cell: Arc<Cell>, error: JobError) {
+        if let Some(lanes) = self.lanes.as_mut().filter(|_| matches!(cell.place(), Place::Member(..))) {
+            lanes.limits.iter_mut().filter(|limit| limit.is_of(&cell)).for_each(|limit| limit.leave(&cell));
+        }
         cell.set_place(Place::Dead);
         let facts = Facts { total: Some(cell.submitted.elapsed()), ..Facts::default() };
         self.jobs_ended.end(cell, Raw::Failed(error), facts);
@@ -88,6 +98,9 @@ impl Core {
 
     /// Lets go of what the queue keeps of `cell`: its payload now, the entry when it is met.
     fn drop_from_queue(&mut self, cell: &Arc<Cell>) {
+        if self.lanes.as_mut().is_some_and(|lanes| lanes.remove(cell).is_some()) {
+            return;
+        }
         // Ids in the queue ascend, but for jobs that came back: try the ordered place first.
         let guess = self.queue.partition_point(|job| job.cell.id() < cell.id());
         let here = |job: &Waiting| Arc::ptr_eq(&job.cell, cell);
@@ -120,6 +133,43 @@ impl Core {
         Some(taken)
     }
 
+    /// Takes back all jobs with this tag that no worker has claimed; how many.
+    pub(super) fn cancel_tagged(&mut self, tag: &str) -> usize {
+        let has_tag = |cell: &Cell| cell.tag().is_some_and(|its| **its == *tag);
+        let mut hit = Vec::new();
+        for slot in 0..self.members.len() {
+            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
+            let Some(first) = process.in_flight.iter().position(|job| has_tag(&job.cell)) else { continue };
+            let before = process.load();
+            let taken = process.take_back(u32::try_from(first).unwrap_or(u32::MAX));
+            // The worker may have been asked to call at a response that will not come now.
+            self.wake |= !taken.is_empty();
+            self.note_change(slot, before);
+            let (tagged, others) = taken.into_iter().partition::<Vec<_>, _>(|job| has_tag(&job.cell));
+            hit.extend(tagged.into_iter().map(|job| job.cell));
+            self.requeue(others);
+        }
+        let from_links = hit.len();
+        self.queue.retain(|job| {
+            let is_hit = job.cell.place() == Place::Queue && has_tag(&job.cell);
+            hit.extend(is_hit.then(|| Arc::clone(&job.cell)));
+            !is_hit
+        });
+        let from_lanes = self.lanes.as_mut().map_or_else(Vec::new, |lanes| lanes.extract(has_tag));
+        hit.extend(from_lanes.into_iter().map(|job| job.cell));
+        // Those that wait for their next try stay until they are met, finished already.
+        let later = self.later.iter().map(|job| &job.cell).filter(|cell| cell.place() == Place::Queue && has_tag(cell));
+        hit.extend(later.cloned());
+        let count = hit.len();
+        self.waiting -= count - from_links;
+        self.freed |= count > 0;
+        for cell in hit {
+            let error = cancelled(&cell, "Pool::cancel_tagged took it back before it had started");
+            self.give_up(cell, error);
+        }
+        count
+    }
+
     /// Cancels everything that no worker has claimed.
     pub(super) fn cancel_unstarted(&mut self, reason: &'static str) {
         let processes = self.members.iter_mut().filter_map(|member| member.process.as_mut());
@@ -142,7 +192,8 @@ impl Core {
         self.freed = true;
         self.waiting = 0;
         let later = self.later.take_all();
-        for job in std::mem::take(&mut self.queue).into_iter().chain(later) {
+        let lanes = self.lanes.as_mut().map_or_else(Vec::new, |lanes| lanes.extract(|_| true));
+        for job in std::mem::take(&mut self.queue).into_iter().chain(lanes).chain(later) {
             if job.cell.place() != Place::Dead {
                 let error = error(&job.cell);
                 self.give_up(job.cell, error);
@@ -151,6 +202,7 @@ impl Core {
     }
 }
 
-fn cancelled(cell: &Cell, reason: &'static str) -> JobError {
+/// The error of a job that was taken back.
+pub(super) fn cancelled(cell: &Cell, reason: &'static str) -> JobError {
     JobError::Cancelled(Cancelled { job: cell.id(), target: cell.target, reason })
 }

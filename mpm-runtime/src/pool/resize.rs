@@ -42,7 +42,7 @@ impl Core {
 
     /// Whether a job waits, and the pool may have more workers.
     pub(super) fn is_short_of_workers(&self) -> bool {
-        self.may_grow && self.pressure.is_none() && (self.waiting > 0 || self.roster.ahead() > 0)
+        self.may_grow && self.pressure.is_none() && (self.has_jobs_for_workers() || self.roster.ahead() > 0)
     }
 
     /// Brings the pool to its size, before jobs are handed out. New workers are for the supervisor to start.
@@ -117,7 +117,11 @@ impl Core {
         if self.waiting == 0 {
             return self.roster.ahead();
         }
-        self.roster.ahead() + self.queue.iter().take(COUNTED).map(|job| 1 + job.cell.more()).sum::<usize>()
+        if self.is_paused() {
+            return self.roster.ahead();
+        }
+        let plain = self.queue.iter().take(COUNTED).map(|job| 1 + job.cell.more()).sum::<usize>();
+        self.roster.ahead() + plain + self.lanes.as_ref().map_or(0, |lanes| lanes.free_jobs())
     }
 
     /// Whether some of the waiting jobs wait for longer than anybody should: not all of them have come since they were looked at.

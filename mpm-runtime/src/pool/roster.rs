@@ -107,6 +107,7 @@ impl Core {
         roster.idle.extend(idle.drain(..).map(|(_, slot)| slot));
         roster.sorted = idle;
         (roster.ahead, roster.is_full) = (ahead, false);
+        self.settle_lanes();
     }
 
     /// To be called after the jobs of a slot's process have changed: it had `before`.
@@ -134,12 +135,8 @@ impl Core {
         {
             return Some(chosen);
         }
-        while let Some(slot) = self.roster.idle.pop() {
-            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
-            process.is_listed = false;
-            if process.is_idle() && process.may_take() > 0 {
-                return Some((slot, 1));
-            }
+        if let Some(slot) = self.choose_idle() {
+            return Some((slot, 1));
         }
         let chosen = self.neighbour(|process| process.in_flight.len());
         self.roster.is_full = chosen.is_none();
@@ -152,7 +149,7 @@ impl Core {
         if self.roster.is_full {
             return None;
         }
-        let (at_work, limit) = (&self.roster.at_work, look_ahead(self.mean) as usize);
+        let (at_work, limit) = (&self.roster.at_work, self.look_ahead() as usize);
         let room = |at: usize| {
             let slot = *at_work.get(at)?;
             let process = self.members.get(slot)?.process.as_ref()?;
@@ -166,6 +163,48 @@ impl Core {
         self.roster.cursor = at + 1;
         // As many as are its share, so that a long queue is dealt out in long runs.
         Some((slot, room.min(self.waiting.div_ceil(count).max(1))))
+    }
+
+    /// The idle slot for the next job, if there is one.
+    pub(super) fn choose_idle(&mut self) -> Option<usize> {
+        while let Some(slot) = self.roster.idle.pop() {
+            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
+            process.is_listed = false;
+            if process.is_idle() && process.may_take() > 0 {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// As [`choose_idle`](Self::choose_idle), also one that the roster does not know of: for a job that nobody else may have.
+    pub(super) fn find_idle(&mut self) -> Option<usize> {
+        let is_idle = |process: &Process| process.is_idle() && process.may_take() > 0;
+        let unlisted = |core: &Self| core.members.iter().position(|member| member.process.as_ref().is_some_and(is_idle));
+        self.choose_idle().or_else(|| unlisted(self))
+    }
+
+    /// How many jobs a process may have at once.
+    fn look_ahead(&self) -> u32 {
+        let most = look_ahead(self.mean);
+        self.lanes.as_ref().map_or(most, |lanes| lanes.look_ahead(most, self.last_job))
+    }
+
+    /// How many more jobs the process in a slot can be given now.
+    pub(super) fn room(&self, slot: usize) -> u64 {
+        let process = self.members.get(slot).and_then(|member| member.process.as_ref());
+        let process = process.filter(|process| process.takes_jobs() && !process.is_gone);
+        let room = |process: &Process| self.look_ahead().saturating_sub(process.link.in_flight());
+        process.map_or(0, |process| process.may_take().min(room(process).into()))
+    }
+
+    /// A slot gets a job without being chosen: it is idle no more.
+    pub(super) fn unlist(&mut self, slot: usize) {
+        let process = self.members.get_mut(slot).and_then(|member| member.process.as_mut());
+        if let Some(process) = process.filter(|process| process.is_listed) {
+            process.is_listed = false;
+            self.roster.idle.retain(|idle| *idle != slot);
+        }
     }
 
     /// The worker that would get a job now, or else has least to do; another one may be faster in the end.

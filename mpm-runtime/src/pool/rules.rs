@@ -2,14 +2,17 @@
 //! nothing holds has no rules, and its way is none the longer for those that have.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::cell::Cell;
+use super::pin::Pin;
 use super::settings::Settings;
 use crate::error::Death;
 use crate::registry::{JobOptions, Judge, Note, OnDone, Registration, Retry};
 
 /// The rules of one job. All but its tries is fixed at its submission.
+#[derive(Default)]
 pub(super) struct Rules {
     /// How long one try may run.
     pub(super) timeout: Option<Duration>,
@@ -20,6 +23,13 @@ pub(super) struct Rules {
     pub(super) retry: Option<Box<Retrying>>,
     /// What is called when it has ended.
     pub(super) on_done: Option<OnDone>,
+    /// The higher, the sooner.
+    pub(super) priority: i32,
+    pub(super) tag: Option<Arc<str>>,
+    /// Jobs with the same number go to the same worker. `None` for those that are pinned.
+    pub(super) key: Option<u64>,
+    /// The place whose worker alone is to run it, if one was named for it.
+    pub(super) pin: Option<Pin>,
 }
 
 /// A job that may be tried again.
@@ -57,8 +67,17 @@ impl Rules {
             Box::new(Retrying { retry, judge, kept: OnceLock::new(), tries: Mutex::default() })
         });
         let on_done = job.and_then(|job| job.on_done.clone());
-        let any = timeout.is_some() || cpu_time.is_some() || expires.is_some() || retry.is_some() || on_done.is_some();
-        any.then(|| Box::new(Self { timeout, cpu_time, expires, retry, on_done }))
+        let (priority, tag, key) = job.map_or((0, None, None), |job| (job.priority, job.tag.clone(), job.key));
+        let pin = (pool.round_robin && key.is_none()).then(Pin::in_turn);
+        let has_limits = timeout.is_some() || cpu_time.is_some() || expires.is_some() || retry.is_some();
+        let has_wishes = on_done.is_some() || priority != 0 || tag.is_some() || key.is_some() || pin.is_some();
+        let rules = || Self { timeout, cpu_time, expires, retry, on_done, priority, tag, key, pin };
+        (has_limits || has_wishes).then(|| Box::new(rules()))
+    }
+
+    /// Whether its way through the queue is that of a job without rules.
+    pub(super) fn is_plain(&self) -> bool {
+        self.priority == 0 && self.key.is_none() && self.pin.is_none()
     }
 
     /// Why the job cannot be taken, if one of its limits is one that nothing can keep.
@@ -89,6 +108,20 @@ impl Rules {
     }
 }
 
+impl Cell {
+    pub(super) fn priority(&self) -> i32 {
+        self.rules.as_ref().map_or(0, |rules| rules.priority)
+    }
+
+    pub(super) fn tag(&self) -> Option<&Arc<str>> {
+        self.rules.as_ref()?.tag.as_ref()
+    }
+
+    pub(super) fn pin(&self) -> Option<&Pin> {
+        self.rules.as_ref()?.pin.as_ref()
+    }
+}
+
 impl Retrying {
     pub(super) fn tries(&self) -> MutexGuard<'_, Tries> {
         self.tries.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,7 +141,8 @@ impl Retrying {
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { timeout, cpu_time, expires, retry, on_done: _ } = self;
-        write!(f, "Rules({timeout:?}, {cpu_time:?}, {expires:?}, {:?})", retry.as_ref().map(|retry| &retry.retry))
+        let Self { timeout, cpu_time, expires, retry, priority, tag, key, pin, .. } = self;
+        let retry = retry.as_ref().map(|retry| &retry.retry);
+        write!(f, "Rules({timeout:?}, {cpu_time:?}, {expires:?}, {retry:?}, {priority}, {tag:?}, {key:?}, {pin:?})")
     }
 }

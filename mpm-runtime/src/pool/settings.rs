@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::limit::TargetLimits;
 use super::limits::Limits;
 use super::size::Size;
 use crate::registry::Retry;
@@ -28,6 +29,10 @@ pub(super) struct Settings {
     pub(super) retry: Option<Retry>,
     /// How many CPUs the pool may count on.
     pub(super) budget: usize,
+    /// Those of single targets.
+    pub(super) target_limits: Vec<TargetLimits>,
+    /// Jobs go to the workers in turn.
+    pub(super) round_robin: bool,
 }
 
 impl Settings {
@@ -61,6 +66,8 @@ impl Default for Settings {
             cpu_time: None,
             retry: None,
             budget: 1,
+            target_limits: Vec::new(),
+            round_robin: false,
         }
     }
 }

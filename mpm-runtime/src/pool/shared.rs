@@ -221,6 +221,13 @@ impl Shared {
         payload: Payload,
         block: bool,
     ) -> Result<MutexGuard<'_, Core>, Refusal> {
+        let mut core = self.lock_with_room(block)?;
+        core.enqueue(Arc::clone(cell), target, payload);
+        Ok(core)
+    }
+
+    /// The lock, at a moment at which the queue has room for a job.
+    fn lock_with_room(&self, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {
@@ -236,8 +243,16 @@ impl Shared {
             core = self.room.wait(core).unwrap_or_else(PoisonError::into_inner);
             core.blocked -= 1;
         }
-        core.enqueue(Arc::clone(cell), target, payload);
         Ok(core)
+    }
+
+    /// Puts several jobs into the queue at once, when it has room for one, and hands out what can be handed out.
+    pub(super) fn submit_all(&self, target: u32, jobs: Vec<(Arc<Cell>, Payload)>) -> Result<(), Refusal> {
+        let mut core = self.lock_with_room(true)?;
+        jobs.into_iter().for_each(|(cell, payload)| core.enqueue(cell, target, payload));
+        core.dispatch();
+        self.unlock(core);
+        Ok(())
     }
 
     /// Puts a job into the queue and hands out what can be handed out.
@@ -280,6 +295,7 @@ impl Shared {
             let before = core.ending.and_then(|ending| ending.kill_at);
             let kill_at = [before, kill_at].into_iter().flatten().min();
             core.ending = Some(Ending { kill_at });
+            core.resume();
             // Those who wait for room will get none.
             core.freed = true;
         });

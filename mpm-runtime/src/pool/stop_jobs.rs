@@ -92,6 +92,7 @@ fn encoded(worker: &str, pid: u32, target: &'static str, how: HowItWent) -> Enco
             pid,
             target,
             job: 0,
+            tag: None,
             attempt: 1,
         })),
     })

@@ -150,6 +150,7 @@ impl Supervisor {
         core.plan_look(now);
         self.follow_ends(core);
         core.wake = false;
+        core.set_alarm();
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0 && core.judging == 0;
         core.wakes_at = next_deadline(core);
         (ended, core.wakes_at)

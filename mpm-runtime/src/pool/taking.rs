@@ -9,6 +9,7 @@ use super::cell::{AWAITED, Cell};
 use super::chunk::Outcomes;
 use super::core::Core;
 use super::face::Pool;
+use super::limit::TargetLimits;
 use super::policy::is_short;
 use super::rules::Rules;
 use super::shared::Shared;
@@ -65,9 +66,9 @@ impl Pool {
 
     /// Whether jobs of `F` travel alone: where workers are replaced after a number of jobs, or rules hold for each.
     pub(super) fn go_alone<F: Target>(&self) -> bool {
-        let rules =
-            || self.target::<F>().ok().and_then(|target| Rules::of(None, self.shared.registry.get(target), &self.shared.settings));
-        self.shared.counts_jobs.load(Ordering::Relaxed) || rules().is_some()
+        let Shared { settings, registry, counts_jobs, .. } = &*self.shared;
+        let rules = || self.target::<F>().ok().and_then(|target| Rules::of(None, registry.get(target), settings));
+        counts_jobs.load(Ordering::Relaxed) || settings.target_limits.iter().any(TargetLimits::are_of::<F>) || rules().is_some()
     }
 }
 

@@ -160,6 +160,7 @@ impl Running {
                 pid: self.pid,
                 target: self.target,
                 job: 0,
+                tag: None,
                 attempt: 1,
             })),
             Ok(NoValue::NotBuilt(unbuilt)) => {
@@ -195,6 +196,7 @@ impl Running {
             did_run: if phase == Phase::Claimed { DidRun::No } else { phase.did_run() },
             target: self.target,
             job: 0,
+            tag: None,
             attempt: 1,
             elapsed: after,
             max_rss: exit.max_rss,

@@ -10,6 +10,7 @@ mod lookup;
 mod note;
 mod object;
 mod options;
+mod queueing;
 mod registration;
 mod report;
 mod retry;

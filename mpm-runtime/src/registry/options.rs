@@ -27,14 +27,20 @@ pub(crate) struct JobOptions {
     pub(crate) retry_if: Option<Judge>,
     /// What is called when it has ended.
     pub(crate) on_done: Option<OnDone>,
+    /// The higher, the sooner.
+    pub(crate) priority: i32,
+    pub(crate) tag: Option<Arc<str>>,
+    /// Jobs with the same number go to the same worker.
+    pub(crate) key: Option<u64>,
 }
 
 impl fmt::Debug for JobOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { timeout, cpu_time, expires, retry, retry_if, on_done } = self;
+        let Self { timeout, cpu_time, expires, retry, retry_if, on_done, priority, tag, key } = self;
         let mut shown = f.debug_struct("JobOptions");
         shown.field("timeout", timeout).field("cpu_time", cpu_time).field("expires", expires).field("retry", retry);
-        shown.field("retry_if", &retry_if.is_some()).field("on_done", &on_done.is_some()).finish()
+        shown.field("retry_if", &retry_if.is_some()).field("on_done", &on_done.is_some());
+        shown.field("priority", priority).field("tag", tag).field("key", key).finish()
     }
 }
 

@@ -10,6 +10,8 @@ pub struct Report {
     pub job: u64,
     /// The name of its target.
     pub target: &'static str,
+    /// What [`Job::tag`](crate::Job::tag) has named it.
+    pub tag: Option<std::sync::Arc<str>>,
     /// The name of the worker that has or had it, once one has.
     pub worker: Option<String>,
     /// That worker's process id.

@@ -43,6 +43,8 @@ pub(crate) use process::{ChildProcess, Ending, how};
 pub(crate) use recipe::{Recipe, install_recipe, installed, token_in_arguments};
 pub(crate) use single::{tell_end, tell_phase};
 pub(crate) use starter::{Failure, FailureKind, Origin, Started, next_ticket};
+#[cfg(test)]
+pub(crate) use stderr::capture_stderr;
 pub(crate) use stderr::{Capture, flush_stderr};
 pub(crate) use template::{fork_template, put_aside, template_for};
 

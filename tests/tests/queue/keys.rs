@@ -1,0 +1,119 @@
+//! Sticky routing: the same key, the same worker.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mpm_tests::{Gate, kill, watchdog};
+
+use crate::marks::{METHODS, folder, mark, pid, pool, started, warm};
+
+#[mpm::test]
+fn jobs_of_a_key_run_in_one_worker() {
+    let _watchdog = watchdog();
+    for workers in [1, 2, 4] {
+        let pool = pool(workers).build().unwrap();
+        let jobs: Vec<_> = (0..600).map(|n| (n % 30, pool.submit(pid::job().key(n % 30)).unwrap())).collect();
+        let mut homes: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for (key, job) in jobs {
+            homes.entry(key).or_default().insert(job.wait().unwrap());
+        }
+        assert!(homes.values().all(|pids| pids.len() == 1), "{workers} workers: {homes:?}");
+        // Asked one at a time they are where they were.
+        for (key, pids) in homes {
+            assert!(pids.contains(&pool.run(pid::job().key(key)).unwrap()));
+        }
+    }
+}
+
+#[mpm::test]
+fn a_key_is_any_value_that_can_be_hashed() {
+    let _watchdog = watchdog();
+    let pool = pool(2).build().unwrap();
+    let user = (7_u64, String::from("ann"));
+    let first = pool.run(pid::job().key(&user)).unwrap();
+    assert_eq!(pool.run(pid::job().key((7_u64, "ann"))).unwrap(), first);
+}
+
+#[mpm::test]
+fn a_job_waits_for_its_own_worker_and_nobody_else_does() {
+    let _watchdog = watchdog();
+    let (folder, marks) = folder();
+    let gate = Gate::new(folder.path(), "gate");
+    let pool = pool(2).build().unwrap();
+    warm(&pool);
+    let holds = pool.submit(mark::job(&marks, 0, &gate.path()).key("k")).unwrap();
+    gate.wait_for(1);
+    let waits: Vec<_> = (1..=5).map(|n| pool.submit(mark::job(&marks, n, "").key("k")).unwrap()).collect();
+    // The other worker is free all the time, and does all of these.
+    let others: BTreeSet<u32> = (100..140).map(|n| pool.run(mark::job(&marks, n, "")).unwrap()).collect();
+    assert_eq!(started(&marks), [0].into_iter().chain(100..140).collect::<Vec<_>>());
+    gate.open();
+    let home = holds.wait().unwrap();
+    assert!(!others.contains(&home) && others.len() == 1);
+    assert!(waits.into_iter().all(|job| job.wait().unwrap() == home));
+    assert_eq!(started(&marks)[41..], [1, 2, 3, 4, 5]);
+}
+
+#[mpm::test]
+fn where_its_worker_dies_a_key_goes_on_with_another_one_in_order() {
+    let _watchdog = watchdog();
+    for method in METHODS {
+        for workers in [1, 2] {
+            let (folder, marks) = folder();
+            let gate = Gate::new(folder.path(), "gate");
+            let pool = pool(workers).start(method).build().unwrap();
+            warm(&pool);
+            let dies = pool.submit(mark::job(&marks, 0, &gate.path()).key("k")).unwrap();
+            gate.wait_for(1);
+            let home = dies.report().pid.unwrap();
+            let jobs: Vec<_> = (1..=9).map(|n| pool.submit(mark::job(&marks, n, "").key("k")).unwrap()).collect();
+            kill(home, libc::SIGKILL);
+            assert!(dies.wait().unwrap_err().death().is_some());
+            let pids: BTreeSet<u32> = jobs.into_iter().map(|job| job.wait().unwrap()).collect();
+            assert!(pids.len() == 1 && !pids.contains(&home), "{method:?}, {workers} workers: {pids:?}");
+            assert_eq!(started(&marks), (0..10).collect::<Vec<_>>());
+            assert!(pids.contains(&pool.run(pid::job().key("k")).unwrap()));
+        }
+    }
+}
+
+#[mpm::test]
+fn where_its_worker_has_had_its_last_job_a_key_goes_on_with_another_one() {
+    let _watchdog = watchdog();
+    for method in METHODS {
+        let (_folder, marks) = folder();
+        let pool = pool(2).start(method).max_jobs(5).build().unwrap();
+        let jobs: Vec<_> = (0..40).map(|n| pool.submit(mark::job(&marks, n, "").key("k")).unwrap()).collect();
+        let mut pids: Vec<u32> = jobs.into_iter().map(|job| job.wait().unwrap()).collect();
+        pids.dedup();
+        assert_eq!(pids.len(), 8, "{method:?}: {pids:?}");
+        let mut order = started(&marks);
+        order.sort_unstable();
+        assert_eq!(order, (0..40).collect::<Vec<_>>(), "each once");
+    }
+}
+
+#[mpm::test]
+fn waiting_jobs_of_a_key_end_with_the_pool() {
+    let _watchdog = watchdog();
+    for method in METHODS {
+        for is_kill in [true, false] {
+            let (folder, marks) = folder();
+            let gate = Gate::new(folder.path(), "gate");
+            let pool = pool(2).start(method).build().unwrap();
+            let runs = pool.submit(mark::job(&marks, 0, &gate.path()).key("k")).unwrap();
+            gate.wait_for(1);
+            let jobs: Vec<_> = (1..=9).map(|n| pool.submit(mark::job(&marks, n, "").key("k")).unwrap()).collect();
+            if is_kill {
+                pool.kill();
+                assert!(runs.wait().unwrap_err().is_cancelled());
+                assert!(jobs.into_iter().all(|job| job.wait().unwrap_err().is_cancelled()));
+                assert_eq!(started(&marks), [0]);
+            } else {
+                gate.open();
+                pool.join();
+                assert!(jobs.into_iter().chain([runs]).all(|job| job.wait().is_ok()));
+                assert_eq!(started(&marks), (0..10).collect::<Vec<_>>());
+            }
+        }
+    }
+}
