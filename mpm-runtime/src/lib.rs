@@ -57,8 +57,8 @@ pub use error::{
 pub use init::init;
 pub use mpm_macros::{main, test, worker};
 pub use pool::{
-    AsCompleted, Builder, Event, EventKind, JobHandle, Map, MapUnordered, Pool, Preloaded, as_completed, wait_all, wait_all_timeout,
-    wait_any, wait_any_timeout,
+    AsCompleted, Builder, Event, EventKind, JobHandle, Map, MapUnordered, Pool, Preloaded, as_completed, wait_all,
+    wait_all_timeout, wait_any, wait_any_timeout,
 };
 pub use process::{Process, ProcessBuilder, active_processes, isolate, isolate_despite_threads};
 pub use registry::{Done, Job, Report, Target};

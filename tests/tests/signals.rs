@@ -1,4 +1,6 @@
 //! Signals that end pools in stages. Each test sends them to a program of its own.
+//!
+//! Longer than 300 lines, because a group of behaviours is read as a whole.
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
@@ -291,10 +293,12 @@ fn workers_and_copies_keep_nothing_of_it() {
         }
         assert_eq!(pool.run(double::job(4)).unwrap(), 8);
         // A copy that the user makes is none of the pool's: the signal does there what it did before.
-        let ended = std::panic::catch_unwind(|| in_forked_copy(|| {
-            raise(libc::SIGTERM);
-            true
-        }));
+        let ended = std::panic::catch_unwind(|| {
+            in_forked_copy(|| {
+                raise(libc::SIGTERM);
+                true
+            })
+        });
         let text = *ended.unwrap_err().downcast::<String>().unwrap();
         assert!(text.contains("status 15"), "{text}");
         assert_eq!(pool.run(double::job(4)).unwrap(), 8);

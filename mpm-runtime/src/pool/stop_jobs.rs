@@ -99,9 +99,8 @@ fn encoded(worker: &str, pid: u32, target: &'static str, how: HowItWent) -> Enco
 /// Decodes the result of an `on_stop` job.
 pub(super) fn decode<F: Target>(encoded: Encoded) -> Result<F::Output, JobError> {
     encoded.and_then(|bytes| {
-        decode_caught(F::decode_output, bytes.into()).map_err(|reason| {
-            JobError::Decode(Box::new(DataError { job: 0, target: F::NAME, reason, in_worker: false }))
-        })
+        decode_caught(F::decode_output, bytes.into())
+            .map_err(|reason| JobError::Decode(Box::new(DataError { job: 0, target: F::NAME, reason, in_worker: false })))
     })
 }
 

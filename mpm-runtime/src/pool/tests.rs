@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
+use super::callbacks::Callbacks;
 use super::cell::{Cell, Raw};
 use super::core::Core;
 use super::member::Waiting;
 use super::settings::Settings;
+use super::stop_jobs::StopTakers;
 use crate::error::JobError;
 use crate::link::{Payload, Shelf};
 
 /// A core with three jobs, the first two as if a member had them.
 fn three_jobs() -> (Core, Vec<Waiting>) {
-    let mut core = Core::new(&Settings { workers: 1, ..Settings::default() }, Shelf::new(1));
+    let mut core = Core::new(
+        &Settings { workers: 1, ..Settings::default() },
+        Shelf::new(1),
+        Callbacks::new("test", None, StopTakers::default()),
+    );
     for _ in 0..3 {
         core.enqueue(Arc::new(Cell::new("job")), 0, Payload::default());
     }

@@ -12,7 +12,8 @@ use super::start::Start;
 use crate::error::{Error, Kind, Result};
 use crate::registry::{Job, Registry, Target};
 use crate::start::{
-    Plan, Preload, StartMethod, check_depth, check_environment, check_name, current_process, default_start_method, installed, usual_start_method,
+    Plan, Preload, StartMethod, check_depth, check_environment, check_name, current_process, default_start_method, installed,
+    usual_start_method,
 };
 
 /// How long a new process may take until it has its job, unless chosen otherwise.

@@ -71,7 +71,13 @@ pub(crate) fn prepare(offer: &Offer<'_>) -> Result<(ParentEnd, Capture, Launch)>
     let level = level().below(Some(cpus));
     let [requests, responses] = fds.as_fds();
     let ties = if method == StartMethod::Spawn { Some(ties()?) } else { None };
-    greet(link.socket(), &Hello { daemon: true, level, ..hello }, ties.as_deref(), &[requests, responses, doorbell.ringer()], &beside)?;
+    greet(
+        link.socket(),
+        &Hello { daemon: true, level, ..hello },
+        ties.as_deref(),
+        &[requests, responses, doorbell.ringer()],
+        &beside,
+    )?;
     let launch = Launch {
         name: Arc::clone(worker),
         nonce: hello.nonce,

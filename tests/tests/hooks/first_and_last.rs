@@ -106,7 +106,11 @@ fn on_stop_may_return_much(method: StartMethod) {
     let mut counts = BTreeMap::new();
     results.iter().for_each(|(_, length)| *counts.entry(*length).or_insert(0) += 1);
     let workers = counts[&0];
-    assert_eq!(counts, BTreeMap::from([(0, workers), (16_000, 11 * workers), (100_000, workers), (5_000_000, workers)]), "{method}");
+    assert_eq!(
+        counts,
+        BTreeMap::from([(0, workers), (16_000, 11 * workers), (100_000, workers), (5_000_000, workers)]),
+        "{method}"
+    );
 }
 
 fn on_stop_runs_once_in_each_worker_that_ends_by_itself(method: StartMethod) {
@@ -115,7 +119,8 @@ fn on_stop_runs_once_in_each_worker_that_ends_by_itself(method: StartMethod) {
         let results: Results<u32> = Log::default();
         let taken = results.clone();
         let builder = builder.max_jobs(round);
-        let pool = builder.on_stop_with(pid::job(), move |worker, pid| taken.add((worker.to_owned(), pid.unwrap()))).build().unwrap();
+        let pool =
+            builder.on_stop_with(pid::job(), move |worker, pid| taken.add((worker.to_owned(), pid.unwrap()))).build().unwrap();
         assert_eq!(pool.map::<double>(0..7).map(Result::unwrap).sum::<u64>(), 42);
         drop(pool);
         let mut stopped: Vec<u32> = results.take().into_iter().map(|(_, pid)| pid).collect();
