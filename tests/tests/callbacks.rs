@@ -1,5 +1,7 @@
 //! What a pool calls when jobs end, and what may be done in it: everything. Callbacks run one after the other, each once, and a
 //! pool's end comes after the last of them.
+//!
+//! Longer than 300 lines, because a group of behaviours is read as a whole.
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 

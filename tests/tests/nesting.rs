@@ -1,4 +1,6 @@
 //! Pools in the workers of pools: how deep, how many CPUs, and that a tree ends as one. For each start method.
+//!
+//! Longer than 300 lines, because a group of behaviours is read as a whole.
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 

@@ -1,4 +1,6 @@
 //! Signals that end pools in stages. Each test sends them to a program of its own.
+//!
+//! Longer than 300 lines, because a group of behaviours is read as a whole.
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::chunk::Chunk;
+pub(super) use super::place::Place;
 use super::rules::{Retrying, Rules};
 use super::watcher::Watcher;
 use crate::error::JobError;
@@ -26,39 +27,6 @@ pub(super) enum Raw {
     /// The encoded result.
     Value(Received),
     Failed(JobError),
-}
-
-/// Where a job is. Read and written under the pool's lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the queue.
-    Queue,
-    /// It has its outcome: no one has it any more.
-    Dead,
-    /// With the member of this slot, as the request of this number.
-    Member(u32, u32),
-}
-
-impl Place {
-    const QUEUE: u64 = u64::MAX;
-    const DEAD: u64 = u64::MAX - 1;
-
-    fn pack(self) -> u64 {
-        match self {
-            Self::Queue => Self::QUEUE,
-            Self::Dead => Self::DEAD,
-            Self::Member(slot, number) => u64::from(slot) << 32 | u64::from(number),
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the halves of the word are taken apart on purpose")]
-    fn unpack(word: u64) -> Self {
-        match word {
-            Self::QUEUE => Self::Queue,
-            Self::DEAD => Self::Dead,
-            word => Self::Member((word >> 32) as u32, word as u32),
-        }
-    }
 }
 
 /// Values of `Cell::word`.
@@ -140,7 +108,7 @@ impl Cell {
             id: AtomicU64::new(0),
             target,
             submitted: Instant::now(),
-            place: AtomicU64::new(Place::QUEUE),
+            place: AtomicU64::new(Place::Queue.pack()),
             is_watched: AtomicBool::new(false),
             word: AtomicU32::new(OPEN),
             state: Mutex::default(),

@@ -1,7 +1,8 @@
 //! The parent's side: the pool with its members and queue, the handles of jobs, the iterators over them.
 //!
 //! In come jobs, out come handles that give each job's one outcome. `core.rs` holds the state behind one lock;
-//! `supervisor.rs` is the one thread that starts, buries and ends members; `policy.rs` decides and does nothing.
+//! `supervisor.rs` is the one thread that starts, buries and ends members; `policy.rs` decides and does nothing;
+//! `callbacks.rs` is the one thread that calls what the user has to be called.
 
 mod again;
 mod attend;
@@ -40,6 +41,7 @@ mod map;
 mod member;
 mod overdue;
 mod pin;
+mod place;
 mod placing;
 mod policy;
 mod policy_limits;
