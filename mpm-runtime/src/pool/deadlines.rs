@@ -26,9 +26,15 @@ pub(super) fn enforce_deadlines(core: &mut Core, now: Instant, start_timeout: Du
 }
 
 /// When the supervisor must act again, whatever happens.
-pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
+pub(super) fn next_deadline(core: &Core, now: Instant) -> Option<Instant> {
     let processes = core.all_processes().filter_map(Process::deadline);
-    let restarts = core.members.iter().filter(|m| core.wants_start(m) && core.wants_processes()).filter_map(|m| m.not_before);
+    let restarts = core
+        .members
+        .iter()
+        .filter(|m| core.wants_start(m) && core.wants_processes())
+        .filter_map(|m| m.not_before)
+        // One whose time has come waits for something else: a template, or the next try of another place.
+        .filter(|at| *at >= now);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
     let limits = [core.next_look(), core.next_age(), core.next_idle(), core.next_growth()].into_iter().flatten();
     processes.chain(restarts).chain(ending).chain(limits).min()

@@ -142,7 +142,7 @@ impl Supervisor {
         core.begin_to_look(now);
         core.wake = false;
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0;
-        (ended, next_deadline(core))
+        (ended, next_deadline(core, now))
     }
 
     /// Reads what a starting worker says.
