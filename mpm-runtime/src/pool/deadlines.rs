@@ -39,9 +39,15 @@ pub(super) fn first_job(process: &Process, shared: &Shared) -> Option<String> {
 }
 
 /// When the supervisor must act again, whatever happens.
-pub(super) fn next_deadline(core: &Core) -> Option<Instant> {
+pub(super) fn next_deadline(core: &Core, now: Instant) -> Option<Instant> {
     let processes = core.all_processes().filter_map(Process::deadline);
-    let restarts = core.members.iter().filter(|m| core.wants_start(m) && core.wants_processes()).filter_map(|m| m.not_before);
+    let restarts = core
+        .members
+        .iter()
+        .filter(|m| core.wants_start(m) && core.wants_processes())
+        .filter_map(|m| m.not_before)
+        // One whose time has come waits for something else: a template, or the next try of another place.
+        .filter(|at| *at >= now);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
     let jobs = core.later.first().into_iter().chain(core.expiries.first()).chain(core.look.due());
     let jobs = jobs.chain(core.all_processes().filter_map(|process| process.look_at));

@@ -59,10 +59,10 @@ impl Core {
         if room == 0 {
             return;
         }
-        let mut due: Vec<_> =
-            self.members.iter().enumerate().filter_map(|(slot, m)| self.due(m, now).map(|why| (why, slot))).collect();
-        due.sort_unstable_by_key(|((incarnation, _), _)| *incarnation);
-        for ((_, reason), slot) in due {
+        let due = |(slot, member)| self.due(member, now).map(|(rank, reason)| (rank, slot, reason));
+        let mut due: Vec<_> = self.members.iter().enumerate().filter_map(due).collect();
+        due.sort_unstable_by_key(|(rank, ..)| *rank);
+        for (_, slot, reason) in due {
             let process = self.members.get_mut(slot).and_then(|member| member.process.as_mut());
             if room > 0
                 && let Some(process) = process
@@ -84,8 +84,9 @@ impl Core {
         limit.saturating_sub(open.filter(|member| member.is_being_replaced()).count() + leaving)
     }
 
-    /// The member's process and why it is to be replaced, if it is.
-    fn due(&self, member: &Member, now: Instant) -> Option<(u64, EndReason)> {
+    /// Why a member's process is to be replaced, if it is; before, its rank among all that are: who has a job, which may be a long one,
+    /// comes after who has none, and the older one first.
+    fn due(&self, member: &Member, now: Instant) -> Option<((bool, u64), EndReason)> {
         let process = member.process.as_ref().filter(|process| member.is_open && process.replace.is_none())?;
         let State::Ready { since } = process.state else { return None };
         let worker = Worker {
@@ -96,7 +97,8 @@ impl Core {
             oversize: process.link.oversize(),
         };
         let is_there = process.takes_jobs() && process.may_take() > 0;
-        Some((process.incarnation, due(&worker, &self.limits).filter(|_| is_there)?))
+        let rank = (!process.in_flight.is_empty(), process.incarnation);
+        due(&worker, &self.limits).filter(|_| is_there).map(|reason| (rank, reason))
     }
 
     /// When the next worker will be too old, if it can be replaced then. One that cannot waits for another to leave, which is an event.

@@ -152,7 +152,7 @@ impl Supervisor {
         core.wake = false;
         core.set_alarm();
         let ended = core.ending.is_some() && core.all_processes().next().is_none() && core.waiting == 0 && core.judging == 0;
-        core.wakes_at = next_deadline(core);
+        core.wakes_at = next_deadline(core, now);
         (ended, core.wakes_at)
     }
 

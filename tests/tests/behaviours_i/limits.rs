@@ -12,10 +12,13 @@ use crate::{by_all_methods, wait_for_another, wait_for_workers};
 
 by_all_methods!(limits_change_on_a_live_pool, every_limit_at_once);
 
+/// Sets something in a builder.
+type Set = fn(Builder) -> Builder;
+
 #[mpm::test]
 fn i120_bad_limits() {
     alone("limits::i120_bad_limits", || {
-        let bad: [(&str, fn(Builder) -> Builder); 14] = [
+        let bad: [(&str, Set); 14] = [
             ("max_jobs(0)", |b| b.max_jobs(0)),
             ("max_jobs_jitter", |b| b.max_jobs(5).max_jobs_jitter(-0.5)),
             ("max_jobs_jitter", |b| b.max_jobs_jitter(1.5)),

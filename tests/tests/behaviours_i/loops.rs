@@ -99,6 +99,9 @@ fn a_pool_makes_do_with_those_that_it_has(method: StartMethod) {
     assert!(wait_for_workers(2).contains(&still));
 }
 
+/// A way to wait, and what is to come of it.
+type Way<'a> = Box<dyn FnOnce() + Send + 'a>;
+
 /// Each in a thread of its own, where all find the queue full, or have a job in it.
 fn whoever_waits_is_released_by_the_restart_limit(method: StartMethod) {
     let last = Last::new(method, |builder| builder.queue(3));
@@ -110,7 +113,7 @@ fn whoever_waits_is_released_by_the_restart_limit(method: StartMethod) {
     // Jobs that take long are not handed to a worker that has one.
     let [polled, waited, listed] = [(); 3].map(|()| pool.submit(double::job(1)).unwrap());
     assert!(pool.try_submit(double::job(2)).unwrap_err().is_full());
-    let ways: [(&str, Box<dyn FnOnce() + Send>); 7] = [
+    let ways: [(&str, Way<'_>); 7] = [
         ("runs", Box::new(|| is_reason(pool.run(double::job(1))))),
         ("maps", Box::new(|| pool.map::<double>(0..3).for_each(is_reason))),
         ("unordered", Box::new(|| pool.map_unordered::<double>(0..3).for_each(|(_, outcome)| is_reason(outcome)))),

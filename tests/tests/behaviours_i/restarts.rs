@@ -13,6 +13,7 @@ use crate::{by_all_methods, wait_for_workers, workers};
 by_all_methods!(
     restart_replaces_all_under_load,
     restart_waits_for_jobs,
+    restart_goes_on_beside_a_long_job,
     restart_keeps_who_has_no_successor,
     restart_and_the_end_of_the_pool,
 );
@@ -61,6 +62,24 @@ fn restart_waits_for_jobs(method: StartMethod) {
     });
     assert_eq!(running.wait().unwrap(), busy);
     assert!(process_gone(busy));
+}
+
+/// One at a time: who is idle does not wait for who is busy.
+fn restart_goes_on_beside_a_long_job(method: StartMethod) {
+    let folder = TempDir::new().unwrap();
+    let gate = Gate::new(folder.path(), "gate");
+    let path = gate.path();
+    let pool = build(Pool::builder().workers(3).recycle_share(0.0), method);
+    let running = pool.submit(pass::job(&path)).unwrap();
+    gate.wait_for(1);
+    let before = wait_for_workers(3);
+    let busy = running.report().pid.unwrap();
+    pool.restart();
+    wait_until("the others are replaced", || workers().intersection(&before).eq([&busy]));
+    gate.open();
+    pool.wait_restarted().unwrap();
+    assert_eq!(running.wait().unwrap(), busy);
+    assert!(wait_for_workers(3).is_disjoint(&before));
 }
 
 fn restart_keeps_who_has_no_successor(method: StartMethod) {
