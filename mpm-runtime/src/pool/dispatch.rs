@@ -58,6 +58,7 @@ impl Core {
             self.requeue(vec![job]);
             return false;
         };
+        let before = process.load();
         let pushed = match &job.cell.chunk {
             None => process.link.push(&self.shelf, job.target, job.cell.id(), 1, &mut job.payload),
             Some(chunk) => process.link.push_items(&self.shelf, job.target, job.cell.id(), chunk.left(), &mut job.payload),
@@ -69,7 +70,6 @@ impl Core {
                 if job.cell.is_watched() {
                     process.watched_until = number.wrapping_add(1);
                 }
-                let before = process.load();
                 process.more += job.cell.more();
                 process.in_flight.push_back(InFlight { cell: job.cell, target: job.target });
                 self.note_change(slot, before);
@@ -90,6 +90,8 @@ impl Core {
                 let reason = format!("{} bytes of arguments cannot be put into shared memory: {error}", job.payload.len());
                 let error = DataError { job: job.cell.id(), target: job.cell.target, reason, in_worker: false };
                 self.give_up(job.cell, JobError::Encode(Box::new(error)));
+                // It is idle still if it was.
+                self.note_change(slot, before);
                 true
             }
         }
