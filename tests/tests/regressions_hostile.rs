@@ -88,11 +88,14 @@ fn a_payload_above_the_limit_on_files_is_the_jobs_error() {
     alone("a_payload_above_the_limit_on_files_is_the_jobs_error", || {
         limit_file_size(500_000);
         let pool = Pool::builder().workers(1).build().unwrap();
-        match pool.run(length::job(&vec![1; 3_000_000])) {
-            Err(JobError::Encode(error)) => assert!(error.reason.contains("ulimit -f"), "{error}"),
-            other => panic!("{other:?}"),
+        // The worker that would have got it is there for the next job, each time.
+        for _ in 0..3 {
+            match pool.run(length::job(&vec![1; 3_000_000])) {
+                Err(JobError::Encode(error)) => assert!(error.reason.contains("ulimit -f"), "{error}"),
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(pool.run(add::job(1, 2)).unwrap(), 3);
         }
-        assert_eq!(pool.run(add::job(1, 2)).unwrap(), 3);
     });
 }
 

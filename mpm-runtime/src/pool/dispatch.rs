@@ -71,6 +71,7 @@ impl Core {
             self.requeue(vec![job]);
             return false;
         };
+        let before = process.load();
         let rules = job.cell.rules.as_deref();
         let attempt = u16::try_from(job.cell.attempt()).unwrap_or(u16::MAX);
         let head = Head { target: job.target, job: job.cell.id(), attempt, note: rules.map_or(0, Rules::note) };
@@ -87,7 +88,6 @@ impl Core {
                 }
                 let look_at = rules.and_then(Rules::soonest).and_then(|time| Instant::now().checked_add(time));
                 process.look_at = [process.look_at, look_at].into_iter().flatten().min();
-                let before = process.load();
                 process.more += job.cell.more();
                 process.in_flight.push_back(InFlight { cell: job.cell, target: job.target });
                 self.note_change(slot, before);
@@ -111,6 +111,8 @@ impl Core {
                 let reason = format!("{} bytes of arguments cannot be put into shared memory: {error}", job.payload.len());
                 let error = DataError { job: job.cell.id(), target: job.cell.target, reason, in_worker: false };
                 self.give_up(job.cell, JobError::Encode(Box::new(error)));
+                // It is idle still if it was.
+                self.note_change(slot, before);
                 true
             }
         }
