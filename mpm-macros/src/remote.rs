@@ -61,7 +61,7 @@ impl Object<'_> {
         let locals = locals(&constructor.arguments);
         let encode = encode(krate, &home_tokens, &to, &constructor.arguments, &locals, value);
         let docs = docs(&constructor.docs);
-        let about = format!("Describes a [`{ident}`] that lives in workers: each builds it at first use and keeps it.");
+        let about = format!("Describes a `{ident}` that lives in workers: each builds it at first use and keeps it.");
         quote! {
             #[doc = #about]
             ///

@@ -56,7 +56,7 @@ enum Expected {
     Death(Phase),
 }
 
-const STEPS: [(&str, Expected); 14] = [
+const STEPS: [(&str, Expected); 15] = [
     ("started", Expected::Value),
     ("greeted", Expected::Value),
     ("ready", Expected::Value),
@@ -71,6 +71,7 @@ const STEPS: [(&str, Expected); 14] = [
     ("rung", Expected::Value),
     ("answered", Expected::Value),
     ("stopping", Expected::Value),
+    ("dropping", Expected::Value),
 ];
 
 /// Runs ten jobs on one worker that dies once, at `step`.

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::process;
 
 use mpm::{JobError, Pool, Process, StartMethod};
-use mpm_tests::{alone, children_of, kill, limit_descriptors, templates_of, wait_until};
+use mpm_tests::{alone, children_of, kill, limit_descriptors, wait_until};
 
-use crate::pools::{WITH_TEMPLATE, begin, build, dies, double, isolated, pool_of, state_of};
+use crate::pools::{WITH_TEMPLATE, begin, build, dies, double, isolated, parent_of, pid, pool_of, state_of};
 
 /// Takes all descriptors that this process may still have.
 fn take_all() -> Vec<File> {
@@ -63,8 +63,7 @@ fn no_descriptor_left_for_an_answer() {
         limit_descriptors(100);
         for method in WITH_TEMPLATE {
             let pool = build(Pool::builder().workers(1), method);
-            assert_eq!(pool.run(double::job(1)).unwrap(), 2);
-            let template = *templates_of(process::id()).last().unwrap();
+            let template = parent_of(pool.run(pid::job()).unwrap());
             kill(template, libc::SIGSTOP);
             wait_until("it is stopped", || state_of(template) == Some('T'));
             // A second later it is buried without the template, and its successor is ordered.

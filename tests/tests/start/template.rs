@@ -10,7 +10,7 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use crate::pools::{WITH_TEMPLATE, begin, build, dies, double, pass, pid, pool_of, state_of, template};
+use crate::pools::{WITH_TEMPLATE, begin, build, dies, double, parent_of, pass, pid, pool_of, state_of, template};
 use mpm::{HowItEnded, JobError, Pool, Process, StartMethod, worker};
 use mpm_tests::{Gate, alone, children_of, kill, process_gone, templates_of, try_kill, wait_until};
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ fn killed_while_jobs_run() {
             let pool = build(Pool::builder().workers(2).env("ROUND", format!("{method}{signal}")), method);
             let jobs = [pool.submit(pass::job(&path)).unwrap(), pool.submit(pass::job(&path)).unwrap()];
             gate.wait_for(2);
-            let last = *templates_of(process::id()).last().unwrap();
+            let last = parent_of(jobs[0].report().pid.unwrap());
             kill(last, signal);
             wait_until("the template is gone", || process_gone(last));
             gate.open();
@@ -53,7 +53,7 @@ fn killed_while_jobs_run() {
                 has_failed(&pool, &pool.run(double::job(1)).unwrap_err());
             } else {
                 assert_eq!(pool.run(double::job(7)).unwrap(), 14);
-                assert_ne!(templates_of(process::id()).last(), Some(&last));
+                assert_ne!(parent_of(pool.run(pid::job()).unwrap()), last);
             }
         }
     });
@@ -118,8 +118,7 @@ fn stopped_for_a_while() {
     alone("template::stopped_for_a_while", || {
         for method in WITH_TEMPLATE {
             let pool = build(Pool::builder().workers(1).env("ROUND", method.name()), method);
-            assert_eq!(pool.run(double::job(1)).unwrap(), 2);
-            let template = *templates_of(process::id()).last().unwrap();
+            let template = parent_of(pool.run(pid::job()).unwrap());
             for _ in 0..5 {
                 kill(template, libc::SIGSTOP);
                 wait_until("it is stopped", || state_of(template) == Some('T'));
@@ -144,7 +143,7 @@ fn stopped_for_good() {
                 let builder = Pool::builder().workers(2).env("ROUND", format!("{method}{end}"));
                 let pool = build(builder.start_timeout(Duration::from_millis(500)), method);
                 let worker = pool.run(pid::job()).unwrap();
-                let template = *templates_of(process::id()).last().unwrap();
+                let template = parent_of(worker);
                 kill(template, libc::SIGSTOP);
                 match end {
                     0 => {
