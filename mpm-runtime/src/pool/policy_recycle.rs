@@ -151,7 +151,7 @@ mod tests {
         let begin = Instant::now();
         let table = [
             (2, 10, vec![0, 1, 2], vec![false, false, true]),
-            (2, 10, vec![0, 1, 11, 12], vec![false, false, false, true]),
+            (2, 10, vec![0, 2, 11, 12], vec![false, false, false, true]),
             (2, 10, vec![0, 10, 20, 30, 31, 40], vec![false, false, false, false, false, true]),
             (0, 10, vec![0], vec![true]),
             (3, 1, vec![5, 5, 5, 5], vec![false, false, false, true]),

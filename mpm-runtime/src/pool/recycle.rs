@@ -151,6 +151,9 @@ impl Core {
         let Some(member) = self.members.get_mut(slot) else { return };
         let Some(mut process) = member.process.take() else { return };
         member.process = member.next.pop_front();
+        if process.jobs_done > 0 {
+            member.failures = 0;
+        }
         process.stop(deadline, process.why_it_leaves());
         self.leaving.push(process);
         self.wake = true;
