@@ -107,6 +107,8 @@ impl Core {
     /// The slot for the next job, and how many it may get in a row: an idle one, the most recently used first, since its memory
     /// is warm; else of two neighbours that have room the one with fewer jobs (Mitzenmacher, "The Power of Two Choices in
     /// Randomized Load Balancing", 2001; here they go round).
+    // Called from two ways: the plain one is not to be longer for the other.
+    #[inline(always)]
     pub(super) fn choose(&mut self) -> Option<(usize, usize)> {
         if let Some(slot) = self.choose_idle() {
             return Some((slot, 1));
@@ -133,6 +135,7 @@ impl Core {
     }
 
     /// The idle slot for the next job, if there is one.
+    #[inline(always)]
     pub(super) fn choose_idle(&mut self) -> Option<usize> {
         while let Some(slot) = self.roster.idle.pop() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };

@@ -25,8 +25,14 @@ pub(super) struct Rules {
 
 impl Rules {
     /// `None` where nothing holds.
+    #[inline]
     pub(super) fn of(job: Option<&JobOptions>, target: Option<&Registration>, pool: &Settings) -> Option<Box<Self>> {
         let timeout = job.and_then(|job| job.timeout).or_else(|| target?.timeout).or(pool.timeout);
+        if job.is_none() && timeout.is_none() && !pool.round_robin { None } else { Self::made(job, timeout, pool) }
+    }
+
+    #[inline(never)]
+    fn made(job: Option<&JobOptions>, timeout: Option<Duration>, pool: &Settings) -> Option<Box<Self>> {
         let (priority, tag, key) = job.map_or((0, None, None), |job| (job.priority, job.tag.clone(), job.key));
         let pin = (pool.round_robin && key.is_none()).then(Pin::in_turn);
         let is_any = timeout.is_some() || priority != 0 || tag.is_some() || key.is_some() || pin.is_some();
