@@ -61,6 +61,8 @@ impl Core {
     }
 
     /// False when the member has no room and the job is back at the front of the queue.
+    // Called from two ways: the plain one is not to be longer for the other.
+    #[inline(always)]
     pub(super) fn hand_over(&mut self, slot: usize, mut job: Waiting) -> bool {
         self.clock += 1;
         let clock = self.clock;

@@ -127,6 +127,8 @@ impl Core {
 
     /// The slot for the next job, and how many it may get in a row: one at work, where jobs stay with those and one has room; else an
     /// idle one, the most recently used first, since its memory is warm; else one at work.
+    // Called from two ways: the plain one is not to be longer for the other.
+    #[inline(always)]
     pub(super) fn choose(&mut self) -> Option<(usize, usize)> {
         // Jobs that travel together count one by one here: nobody shall wait behind many of them while a worker is idle.
         if !self.roster.idle.is_empty()
@@ -166,6 +168,7 @@ impl Core {
     }
 
     /// The idle slot for the next job, if there is one.
+    #[inline(always)]
     pub(super) fn choose_idle(&mut self) -> Option<usize> {
         while let Some(slot) = self.roster.idle.pop() {
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };

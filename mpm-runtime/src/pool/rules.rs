@@ -56,7 +56,14 @@ fn limit(time: Option<Duration>) -> Option<Duration> {
 
 impl Rules {
     /// `None` where nothing holds.
+    #[inline]
     pub(super) fn of(job: Option<&JobOptions>, target: Option<&Registration>, pool: &Settings) -> Option<Box<Self>> {
+        let asks = |target: &Registration| target.timeout.is_some() || target.retries.is_some();
+        if job.is_none() && !target.is_some_and(asks) && !pool.has_rules() { None } else { Self::made(job, target, pool) }
+    }
+
+    #[inline(never)]
+    fn made(job: Option<&JobOptions>, target: Option<&Registration>, pool: &Settings) -> Option<Box<Self>> {
         let timeout = limit(job.and_then(|job| job.timeout).or_else(|| target?.timeout).or(pool.timeout));
         let cpu_time = limit(job.and_then(|job| job.cpu_time).or(pool.cpu_time));
         let expires = limit(job.and_then(|job| job.expires));

@@ -36,6 +36,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Whether the pool says something about each job.
+    pub(super) fn has_rules(&self) -> bool {
+        self.timeout.is_some() || self.cpu_time.is_some() || self.retry.is_some() || self.round_robin
+    }
+
     /// How many CPUs one worker may count on: pools that its jobs make have so many workers where nobody says otherwise.
     pub(super) fn share(&self) -> u32 {
         u32::try_from((self.budget / self.size.most.max(1)).max(1)).unwrap_or(u32::MAX)

@@ -227,6 +227,8 @@ impl Shared {
     }
 
     /// The lock, at a moment at which the queue has room for a job.
+    // Called from two ways: the plain one is not to be longer for the other.
+    #[inline(always)]
     fn lock_with_room(&self, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {

@@ -139,11 +139,12 @@ impl Core {
     /// How many of its jobs a process can give to another one, and how many requests it keeps if it gives half of these away.
     pub(super) fn spare_jobs(&self, process: &Process) -> (u32, u32) {
         let (all, unclaimed) = (process.link.in_flight(), process.link.unclaimed());
-        let Some(lanes) = &self.lanes else { return (unclaimed, all - unclaimed.div_ceil(2)) };
+        if self.lanes.is_none() {
+            return (unclaimed, all - unclaimed.div_ceil(2));
+        }
         let newest = (0..all).rev().zip(process.in_flight.iter().rev()).take(usize::try_from(unclaimed).unwrap_or(usize::MAX));
-        // Also where it gets no more jobs, the worker keeps those of its keys that it has.
-        let is_home = |key| lanes.keys.get(key).is_some_and(|home| home.incarnation == process.incarnation);
-        let is_free = |cell: &Cell| cell.rules.as_ref().is_none_or(|rules| rules.pin.is_none() && !rules.key.is_some_and(is_home));
+        // What has come to the worker of its key stays there, even if the key is at home elsewhere by now.
+        let is_free = |cell: &Cell| cell.rules.as_ref().is_none_or(|rules| rules.pin.is_none() && rules.key.is_none());
         let free: Vec<u32> = newest.filter(|(_, job)| is_free(&job.cell)).map(|(at, _)| at).collect();
         let half = free.len().div_ceil(2);
         (u32::try_from(free.len()).unwrap_or(u32::MAX), half.checked_sub(1).and_then(|last| free.get(last).copied()).unwrap_or(all))
