@@ -27,6 +27,21 @@ pub fn readable(fds: &[BorrowedFd<'_>], limit: Option<Duration>) -> Vec<bool> {
     polled.iter().map(|polled| polled.revents != 0).collect()
 }
 
+/// Sends a message on each socket that this process has open, whoever owns it. What cannot be sent at once is not.
+///
+/// # Panics
+/// If there is no `/proc`.
+pub fn send_on_all_sockets(message: &[u8]) {
+    for entry in std::fs::read_dir("/proc/self/fd").expect("the open files").flatten() {
+        let is_socket = std::fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
+        if let Some(number) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()).filter(|_| is_socket) {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+            // SAFETY: send(2) reads the live bytes; a number that is no socket any more is answered with an error.
+            unsafe { libc::send(number, message.as_ptr().cast(), message.len(), flags) };
+        }
+    }
+}
+
 /// Makes `number` a second descriptor of what `fd` means, one that stays open over `exec`. It is nobody's to close.
 ///
 /// # Panics

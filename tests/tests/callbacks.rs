@@ -16,8 +16,8 @@ use std::thread;
 use std::time::Duration;
 
 use jobs::{Way, die, double, pass, pid, pool_of, worker_counts};
-use mpm::{Done, JobError, Pool, worker};
-use mpm_tests::{Gate, Log, alone, alone_with_one_thread, children_of, kill, readable, switches, watchdog};
+use mpm::{Done, EventKind, JobError, Pool, worker};
+use mpm_tests::{Gate, Log, alone, alone_with_one_thread, kill, readable, switches, watchdog};
 use serde::{Deserialize, Serialize, Serializer};
 use tempfile::TempDir;
 
@@ -305,11 +305,18 @@ fn a_copy_of_the_process_is_made_while_callbacks_are_there() {
 #[mpm::test]
 fn an_idle_pool_that_calls_wakes_nobody() {
     alone("an_idle_pool_that_calls_wakes_nobody", || {
-        let pool = Pool::builder().workers(2).on_event(|_| ()).build().unwrap();
+        let ready = Log::default();
+        let heard = ready.clone();
+        let pool = Pool::builder().workers(2).on_event(move |event| {
+            if matches!(event.kind, EventKind::WorkerReady { .. }) {
+                heard.add(());
+            }
+        });
+        let pool = pool.build().unwrap();
         let (send, received) = channel();
         drop(pool.submit(double::job(1).on_done(move |_| send.send(()).unwrap())).unwrap());
         received.recv().unwrap();
-        mpm_tests::wait_until("both workers are there", || children_of(std::process::id()).len() == 2);
+        mpm_tests::wait_until("both workers are ready", || ready.len() == 2);
         let all = || switches(std::process::id(), "mpm-");
         let mut before = all();
         mpm_tests::wait_until("the pool is at rest", || {

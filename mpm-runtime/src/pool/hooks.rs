@@ -140,8 +140,8 @@ impl Builder {
     /// #[mpm::main]
     /// fn main() -> mpm::Result<()> {
     ///     let pool = Pool::builder().workers(1).on_stop(flush::job()).on_event(|event| {
-    ///         if let EventKind::StopJob { outcome, .. } = &event.kind {
-    ///             assert_eq!(outcome.as_deref().unwrap_err(), "the disk is full");
+    ///         if let EventKind::StopJob { worker, outcome: Err(reason), .. } = &event.kind {
+    ///             println!("{worker} has not flushed: {reason}");
     ///         }
     ///     });
     ///     pool.build()?.join();
