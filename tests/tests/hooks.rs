@@ -13,14 +13,21 @@ mod failing;
 #[path = "hooks/first_and_last.rs"]
 mod first_and_last;
 
+use std::time::Duration;
+
 use mpm::{Builder, Event, Pool, StartMethod, worker};
 use mpm_tests::{Log, wait_at};
 
-/// The settings of a pool by this method, with a list of its events.
+/// The settings of a pool by this method, whose workers may take as long as a loaded machine takes.
+fn patient(method: StartMethod, workers: usize) -> Builder {
+    Pool::builder().workers(workers).start(method).grace(Duration::from_secs(3600))
+}
+
+/// The same, with a list of its events.
 fn listening(method: StartMethod, workers: usize) -> (Builder, Log<Event>) {
     let log = Log::default();
     let events = log.clone();
-    (Pool::builder().workers(workers).start(method).on_event(move |event| events.add(event.clone())), log)
+    (patient(method, workers).on_event(move |event| events.add(event.clone())), log)
 }
 
 #[worker]

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use mpm::{EndReason, Event, EventKind, HowItEnded, JobError, Pool, StartMethod, worker};
+use mpm::{EndReason, Event, EventKind, HowItEnded, JobError, StartMethod, worker};
 use mpm_tests::{Gate, Log, kill};
 use tempfile::TempDir;
 
-use crate::{double, exit, listening, pass, pid};
+use crate::{double, exit, listening, pass, patient, pid};
 
 conform!(
     n193_reasons_once,
@@ -181,7 +181,7 @@ fn who_listens_may_panic_and_is_dropped_at_the_end(method: StartMethod) {
     let (heard, inbox) = std::sync::mpsc::channel();
     let count: Log<()> = Log::default();
     let counted = count.clone();
-    let builder = Pool::builder().workers(2).start(method).on_event(move |event| {
+    let builder = patient(method, 2).on_event(move |event| {
         counted.add(());
         heard.send(event.clone()).unwrap();
         panic!("a listener that panics");

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
-use mpm::{EventKind, HowItEnded, Pool, StartMethod, worker};
+use mpm::{EventKind, HowItEnded, StartMethod, worker};
 use mpm_tests::{Gate, Log, process_gone};
 use tempfile::TempDir;
 
-use crate::{double, exit, listening, pass, pid};
+use crate::{double, exit, listening, pass, patient, pid};
 
 conform!(
     on_start_runs_in_each_worker_before_its_jobs,
@@ -40,7 +39,7 @@ fn noted() -> (u32, Vec<String>) {
 
 fn on_start_runs_in_each_worker_before_its_jobs(method: StartMethod) {
     for max_jobs in [0, 1] {
-        let builder = Pool::builder().workers(2).start(method).max_jobs(max_jobs);
+        let builder = patient(method, 2).max_jobs(max_jobs);
         let pool = builder.preload(note::job("p")).on_start(note::job("a")).on_start(note::job("b")).build().unwrap();
         for (_, notes) in pool.map_unordered::<noted>((0..10).map(|_| ())).map(|(_, outcome)| outcome.unwrap()) {
             assert_eq!(notes, ["p", "a", "b"], "{method}");
@@ -57,7 +56,7 @@ fn note_name() -> Result<(), String> {
 }
 
 fn on_start_knows_its_worker(method: StartMethod) {
-    let pool = Pool::builder().name("known").workers(1).start(method).on_start(note_name::job()).build().unwrap();
+    let pool = patient(method, 1).name("known").on_start(note_name::job()).build().unwrap();
     assert_eq!(pool.run(noted::job()).unwrap().1, ["known-0"], "{method}");
 }
 
@@ -67,7 +66,7 @@ type Results<R> = Log<(String, R)>;
 fn on_stop_gives_its_results(method: StartMethod) {
     let results: Results<(u32, Vec<String>)> = Log::default();
     let taken = results.clone();
-    let builder = Pool::builder().name("stops").workers(2).start(method).on_start(note::job("begun"));
+    let builder = patient(method, 2).name("stops").on_start(note::job("begun"));
     let pool = builder.on_stop_with(noted::job(), move |worker, outcome| taken.add((worker.to_owned(), outcome.unwrap())));
     let pool = pool.build().unwrap();
     let ran: BTreeSet<u32> = (0..20).map(|_| pool.run(pid::job()).unwrap()).collect();
@@ -90,7 +89,7 @@ fn on_stop_may_return_much(method: StartMethod) {
     // Too much for a message; too many for what a socket holds; and beside large results of jobs.
     let lengths = [5_000_000, 0, 16_000, 16_000, 16_000, 100_000, 16_000, 16_000, 16_000, 16_000, 16_000, 16_000, 16_000, 16_000];
     let results: Results<usize> = Log::default();
-    let mut builder = Pool::builder().workers(2).start(method).max_jobs(2);
+    let mut builder = patient(method, 2).max_jobs(2);
     for length in lengths {
         let taken = results.clone();
         let take = move |worker: &str, outcome: Result<String, _>| taken.add((worker.to_owned(), outcome.unwrap().len()));
@@ -147,7 +146,7 @@ fn on_stop_does_not_run_in_a_worker_that_is_killed(method: StartMethod) {
     let path = gate.path();
     let results: Results<u32> = Log::default();
     let taken = results.clone();
-    let builder = Pool::builder().workers(2).start(method);
+    let builder = patient(method, 2);
     let pool = builder.on_stop_with(pid::job(), move |worker, pid| taken.add((worker.to_owned(), pid.unwrap()))).build().unwrap();
     assert!(pool.run(exit::job(3)).unwrap_err().is_died());
     let busy = [pool.submit(pass::job(&path)).unwrap(), pool.submit(pass::job(&path)).unwrap()];
@@ -164,8 +163,10 @@ fn on_stop_runs_after_the_last_job_of_a_grace(method: StartMethod) {
     let path = gate.path();
     let results: Results<u32> = Log::default();
     let taken = results.clone();
-    let builder = Pool::builder().workers(1).start(method).grace(Duration::from_secs(3600));
-    let pool = builder.on_stop_with(pid::job(), move |worker, pid| taken.add((worker.to_owned(), pid.unwrap()))).build().unwrap();
+    let pool = patient(method, 1)
+        .on_stop_with(pid::job(), move |worker, pid| taken.add((worker.to_owned(), pid.unwrap())))
+        .build()
+        .unwrap();
     let job = pool.submit(pass::job(&path)).unwrap();
     gate.wait_for(1);
     let worker = job.report().pid.unwrap();
@@ -195,7 +196,7 @@ fn i125_hooks_per_incarnation(method: StartMethod) {
         let path = folder.path().to_str().unwrap();
         let results: Results<u32> = Log::default();
         let taken = results.clone();
-        let builder = Pool::builder().workers(workers).start(method).max_jobs(1).on_start(note_start_in::job(path));
+        let builder = patient(method, workers).max_jobs(1).on_start(note_start_in::job(path));
         let take = move |worker: &str, pid: Result<u32, _>| taken.add((worker.to_owned(), pid.unwrap()));
         let pool = builder.on_stop_with(note_in::job(path, "stop"), take).build().unwrap();
         let ran: BTreeSet<u32> = pool.map::<pid>((0..10).map(|_| ())).map(Result::unwrap).collect();
