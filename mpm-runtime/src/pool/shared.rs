@@ -197,7 +197,7 @@ impl Shared {
     /// The lock, at a moment at which the queue has room for a job.
     // Called from two ways: the plain one is not to be longer for the other.
     #[inline(always)]
-    fn lock_with_room(&self, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
+    pub(super) fn lock_with_room(&self, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {
@@ -214,15 +214,6 @@ impl Shared {
             core.blocked -= 1;
         }
         Ok(core)
-    }
-
-    /// Puts several jobs into the queue at once, when it has room for one, and hands out what can be handed out.
-    pub(super) fn submit_all(&self, target: u32, jobs: Vec<(Arc<Cell>, Payload)>) -> Result<(), Refusal> {
-        let mut core = self.lock_with_room(true)?;
-        jobs.into_iter().for_each(|(cell, payload)| core.enqueue(cell, target, payload));
-        core.dispatch();
-        self.unlock(core);
-        Ok(())
     }
 
     /// Puts a job into the queue and hands out what can be handed out.
