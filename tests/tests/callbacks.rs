@@ -320,7 +320,7 @@ fn an_idle_pool_that_calls_wakes_nobody() {
         let all = || switches(std::process::id(), "mpm-");
         let mut before = all();
         mpm_tests::wait_until("the pool is at rest", || {
-            assert_eq!(readable(&[], Some(Duration::from_millis(100))), []);
+            assert_eq!(readable(&[], Some(Duration::from_millis(1_200))), []);
             let now = all();
             std::mem::replace(&mut before, now.clone()) == now
         });

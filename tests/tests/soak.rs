@@ -3,6 +3,8 @@
 //! can have; none runs twice that may not; nothing is left behind, and the parent's memory does not drift.
 //!
 //! `MPM_SOAK_SECONDS` sets how long, `MPM_SOAK_SEED` repeats the choices of a run, though not the times.
+//!
+//! Longer than 300 lines, because what is thrown at the pool is read together with what is made of it.
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 

@@ -40,7 +40,7 @@ fn assert_nobody_wakes(workers: usize) {
     let seconds = env::var("MPM_IDLE_SECONDS").map_or(2, |seconds| seconds.parse().unwrap());
     let mut before = all_switches();
     wait_until("the pool is at rest", || {
-        nothing_happens(Duration::from_millis(100));
+        nothing_happens(Duration::from_millis(1_200));
         let now = all_switches();
         let is_at_rest = now == before;
         before = now;

@@ -149,7 +149,7 @@ impl super::shared::Shared {
                     Err(error) => Raw::Failed(JobError::Decode(Box::new(crate::error::DataError {
                         job: one.cell.id(),
                         target: one.cell.target,
-                        reason: super::member::lost_answer(len, &error),
+                        reason: super::answer::lost_answer(len, &error),
                         in_worker: false,
                     }))),
                 };

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::cell::Cell;
 use super::core::Core;
 use super::face::Pool;
 use super::handle::JobHandle;
 use super::pin::Pin;
 use super::rules::Rules;
+use super::shared::Shared;
 use crate::codec::Encoder;
 use crate::error::{JobError, Refusal, SubmitError};
 use crate::link::{Bytes, INLINE, Payload};
@@ -159,5 +161,16 @@ impl Pool {
     /// ```
     pub fn broadcast<'a, F: Target>(&self, job: Job<'a, F>) -> Result<Broadcast<F::Output>, SubmitError<Job<'a, F>>> {
         self.broadcast_job(&job).map_err(|refusal| SubmitError::new(job, refusal))
+    }
+}
+
+impl Shared {
+    /// Puts several jobs into the queue at once, when it has room for one, and hands out what can be handed out.
+    fn submit_all(&self, target: u32, jobs: Vec<(Arc<Cell>, Payload)>) -> Result<(), Refusal> {
+        let mut core = self.lock_with_room(true)?;
+        jobs.into_iter().for_each(|(cell, payload)| core.enqueue(cell, target, payload));
+        core.dispatch();
+        self.unlock(core);
+        Ok(())
     }
 }

@@ -67,7 +67,7 @@ impl Builder {
     /// [`EndReason::Unresponsive`](crate::EndReason::Unresponsive).
     ///
     /// A job that takes long, or hangs, is none of this; nor is a worker that a debugger holds. `Duration::MAX` for never. The
-    /// pool looks ten times in a second, as long as it has jobs.
+    /// pool looks once in a second, or oftener where this time is short, as long as it has jobs.
     pub fn unresponsive(self, time: Duration) -> Self {
         self.limit(|limits| limits.unresponsive = Some(time))
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::answer::lost_answer;
 use super::cell::{Cell, Raw};
 use super::chunk::Outcomes;
-use super::member::lost_answer;
 use crate::codec::decode_caught;
 use crate::error::{DataError, JobError};
 use crate::link::ItemFrame;

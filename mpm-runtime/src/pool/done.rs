@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::answer::lost_answer;
 use super::cell::{Cell, Raw};
 use super::handle::report;
-use super::member::lost_answer;
 use crate::error::{DataError, JobError};
 use crate::link::{Bytes, Received};
 use crate::registry::Encoded;

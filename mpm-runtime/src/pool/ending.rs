@@ -7,7 +7,7 @@
 //! | `kill` | are taken back | are killed | |
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Ending};
@@ -76,4 +76,34 @@ pub(super) fn abandon(core: &mut Core, reason: &Arc<str>) {
     core.all_processes_mut().for_each(|process| process.tell_end(&callbacks, None));
     core.leaving.clear();
     core.members.iter_mut().for_each(|member| (member.process, member.next) = (None, VecDeque::new()));
+}
+
+impl Shared {
+    /// Asks the pool to end, or to hurry if it is ending already. With `cancel`, for that reason, jobs that have not started
+    /// are taken back: in one step with the closing, so that those who wait for room do not fill the place.
+    pub(super) fn end(&self, kill_at: Option<Instant>, cancel: Option<&'static str>) {
+        if self.is_copy() {
+            return;
+        }
+        self.with_core(|core| {
+            if let Some(reason) = cancel {
+                core.cancel_unstarted(reason);
+            }
+            let before = core.ending.and_then(|ending| ending.kill_at);
+            let kill_at = [before, kill_at].into_iter().flatten().min();
+            core.ending = Some(Ending { kill_at });
+            core.resume();
+            // Those who wait for room will get none.
+            core.freed = true;
+        });
+        self.doorbell.ring();
+    }
+
+    /// Waits until all processes of the pool are gone.
+    pub(super) fn wait_ended(&self) {
+        let mut core = self.lock();
+        while !core.ended && !self.is_copy() {
+            core = self.ended.wait(core).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }

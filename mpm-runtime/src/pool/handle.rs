@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::answer::lost_answer;
 use super::cell::{Cell, Facts, Raw};
-use super::member::lost_answer;
 use super::shared::Shared;
 use super::spare::Held;
 use super::watcher::Watcher;

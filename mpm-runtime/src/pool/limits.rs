@@ -66,6 +66,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How long a worker may stand still; `None` for as long as it likes.
+    pub(super) fn unresponsive(&self) -> Option<Duration> {
+        self.unresponsive.filter(|time| *time != Duration::MAX)
+    }
+
     /// Whether they make sense; the message begins with `whose` they are.
     pub(super) fn check(&self, whose: &str) -> Result<()> {
         let is_share = |share: f64| (0.0..=1.0).contains(&share);

@@ -5,7 +5,9 @@
 //! `callbacks.rs` is the one thread that calls what the user has to be called.
 
 mod again;
+mod answer;
 mod attend;
+mod blame;
 mod broadcast;
 mod builder;
 mod builder_limits;
@@ -29,6 +31,7 @@ mod events;
 mod face;
 mod face_limits;
 mod face_queue;
+mod hand_in;
 mod handle;
 mod hooks;
 mod items;

@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use smallvec::SmallVec;
 
 use super::again::Judged;
 use super::callbacks::Callbacks;
 use super::cell::{Cell, Tell};
-use super::core::{Core, Ending};
+use super::core::Core;
 use super::hooks::WorkerHooks;
 use super::settings::Settings;
 use crate::error::{JobError, Refusal};
@@ -229,7 +228,7 @@ impl Shared {
     /// The lock, at a moment at which the queue has room for a job.
     // Called from two ways: the plain one is not to be longer for the other.
     #[inline(always)]
-    fn lock_with_room(&self, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
+    pub(super) fn lock_with_room(&self, block: bool) -> Result<MutexGuard<'_, Core>, Refusal> {
         let mut core = self.lock();
         loop {
             if let Some(refusal) = Self::refusal(&core) {
@@ -246,15 +245,6 @@ impl Shared {
             core.blocked -= 1;
         }
         Ok(core)
-    }
-
-    /// Puts several jobs into the queue at once, when it has room for one, and hands out what can be handed out.
-    pub(super) fn submit_all(&self, target: u32, jobs: Vec<(Arc<Cell>, Payload)>) -> Result<(), Refusal> {
-        let mut core = self.lock_with_room(true)?;
-        jobs.into_iter().for_each(|(cell, payload)| core.enqueue(cell, target, payload));
-        core.dispatch();
-        self.unlock(core);
-        Ok(())
     }
 
     /// Puts a job into the queue and hands out what can be handed out.
@@ -282,33 +272,5 @@ impl Shared {
 
     pub(super) fn next_news(&self) -> Option<News> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    /// Asks the pool to end, or to hurry if it is ending already. With `cancel`, for that reason, jobs that have not started
-    /// are taken back: in one step with the closing, so that those who wait for room do not fill the place.
-    pub(super) fn end(&self, kill_at: Option<Instant>, cancel: Option<&'static str>) {
-        if self.is_copy() {
-            return;
-        }
-        self.with_core(|core| {
-            if let Some(reason) = cancel {
-                core.cancel_unstarted(reason);
-            }
-            let before = core.ending.and_then(|ending| ending.kill_at);
-            let kill_at = [before, kill_at].into_iter().flatten().min();
-            core.ending = Some(Ending { kill_at });
-            core.resume();
-            // Those who wait for room will get none.
-            core.freed = true;
-        });
-        self.doorbell.ring();
-    }
-
-    /// Waits until all processes of the pool are gone.
-    pub(super) fn wait_ended(&self) {
-        let mut core = self.lock();
-        while !core.ended && !self.is_copy() {
-            core = self.ended.wait(core).unwrap_or_else(PoisonError::into_inner);
-        }
     }
 }

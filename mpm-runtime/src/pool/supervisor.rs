@@ -9,15 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::blame::failed_start;
 use super::core::Core;
-use super::deadlines::{enforce_deadlines, first_job, next_deadline};
+use super::deadlines::{enforce_deadlines, next_deadline};
 use super::ending;
 use super::events::EventKind;
-use super::member::{Fate, Process, State};
+use super::member::{Fate, State};
 use super::policy::FailedStart;
 use super::shared::{News, Shared};
-use crate::error::{Error, Kind, WorkerExit};
-use crate::start::{self, Origin, Reply, StartMethod, Together, flush_stderr, how, put_aside, read_reply};
+use crate::error::WorkerExit;
+use crate::start::{self, Origin, Reply, StartMethod, Together, flush_stderr, put_aside, read_reply};
 use crate::sys::{Keys, OwnThread, Poller};
 
 /// A worker that dies within this time after it was ready, without a job, may be one of many that will.
@@ -289,22 +290,4 @@ impl Supervisor {
         core.has_restarted |= core.restart_waiters > 0;
         slot
     }
-}
-
-/// The error of a worker that ended before it was of any use.
-fn failed_start(process: &Process, exit: crate::sys::Exit, stderr: Vec<String>, shared: &Shared) -> Error {
-    let (worker, pid) = (&process.worker, process.pid());
-    let reason = match (&process.refused, &process.fate) {
-        (Some(reason), _) => format!("worker {worker} (pid {pid}) refused to start: {reason}"),
-        (None, Some(Fate::Unready(reason) | Fate::Unfit(_, reason))) => format!("worker {worker} (pid {pid}) {reason}"),
-        _ if matches!(process.state, State::Starting { .. }) => {
-            let when = match first_job(process, shared) {
-                Some(job) => format!("while it ran {job}"),
-                None => "before it was ready; does main() begin with mpm::init()?".to_owned(),
-            };
-            format!("worker {worker} (pid {pid}) {} {when}", how(exit))
-        }
-        _ => format!("worker {worker} (pid {pid}) {} before it did a job", how(exit)),
-    };
-    Error::new(Kind::System, reason).with_stderr(stderr)
 }

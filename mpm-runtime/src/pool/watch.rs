@@ -25,11 +25,11 @@ impl Core {
     /// Whether there is anything to look for in a worker that has a job.
     fn needs_looks(&self) -> bool {
         let limits = &self.limits;
-        limits.unresponsive.is_some() || limits.max_rss_hard.is_some() || (limits.max_idle.is_some() && self.size.is_range())
+        limits.unresponsive().is_some() || limits.max_rss_hard.is_some() || (limits.max_idle.is_some() && self.size.is_range())
     }
 
     fn look_every(&self) -> Duration {
-        look_every(self.limits.unresponsive, self.limits.max_rss_hard.is_some() || self.size.is_range())
+        look_every(self.limits.unresponsive(), self.limits.max_rss_hard.is_some() || self.size.is_range())
     }
 
     /// When the next look is due.
@@ -59,7 +59,7 @@ impl Core {
     }
 
     fn look_after(&mut self, slot: usize, passed: Duration, now: Instant) {
-        let (unresponsive, hard) = (self.limits.unresponsive, self.limits.max_rss_hard);
+        let (unresponsive, hard) = (self.limits.unresponsive(), self.limits.max_rss_hard);
         let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { return };
         if process.in_flight.is_empty() {
             if process.idle_since.is_none_or(|(jobs, _)| jobs != process.last_used) {

@@ -39,7 +39,7 @@ fn noted() -> (u32, Vec<String>) {
 
 fn on_start_runs_in_each_worker_before_its_jobs(method: StartMethod) {
     for max_jobs in [0, 1] {
-        let builder = patient(method, 2).max_jobs(max_jobs);
+        let builder = if max_jobs > 0 { patient(method, 2).max_jobs(max_jobs) } else { patient(method, 2) };
         let pool = builder.preload(note::job("p")).on_start(note::job("a")).on_start(note::job("b")).build().unwrap();
         for (_, notes) in pool.map_unordered::<noted>((0..10).map(|_| ())).map(|(_, outcome)| outcome.unwrap()) {
             assert_eq!(notes, ["p", "a", "b"], "{method}");
@@ -117,7 +117,7 @@ fn on_stop_runs_once_in_each_worker_that_ends_by_itself(method: StartMethod) {
         let (builder, log) = listening(method, 2);
         let results: Results<u32> = Log::default();
         let taken = results.clone();
-        let builder = builder.max_jobs(round);
+        let builder = if round > 0 { builder.max_jobs(round) } else { builder };
         let pool =
             builder.on_stop_with(pid::job(), move |worker, pid| taken.add((worker.to_owned(), pid.unwrap()))).build().unwrap();
         assert_eq!(pool.map::<double>(0..7).map(Result::unwrap).sum::<u64>(), 42);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mpm::{Pool, Target, worker};
+use mpm::{Pool, worker};
 use mpm_tests::{Gate, kill, watchdog};
 
 use crate::marks::{METHODS, folder, limited, mark, pid, pool, started};

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use mpm::{Builder, Pool, StartMethod, worker};
+use mpm::{Builder, JobHandle, Pool, StartMethod, worker};
 use mpm_tests::wait_at;
 use tempfile::TempDir;
 
@@ -59,5 +59,19 @@ pub(crate) fn pool(workers: usize) -> Builder {
 
 /// Has run so many short jobs that more of them are handed out ahead of time.
 pub(crate) fn warm(pool: &Pool) {
-    (0..200).for_each(|_| drop(pool.run(pid::job()).unwrap()));
+    for _ in 0..200 {
+        pool.run(pid::job()).unwrap();
+    }
+}
+
+/// Waits for jobs that shall all return.
+pub(crate) fn end_well(jobs: impl IntoIterator<Item = JobHandle<u32>>) {
+    for job in jobs {
+        job.wait().unwrap();
+    }
+}
+
+/// The processes of all workers, which are there then.
+pub(crate) fn everyone(pool: &Pool) -> Vec<u32> {
+    pool.broadcast(pid::job()).unwrap().wait().into_iter().map(|(_, pid)| pid.unwrap()).collect()
 }

@@ -3,7 +3,7 @@
 use mpm::{JobError, worker};
 use mpm_tests::{Gate, watchdog};
 
-use crate::marks::{folder, mark, pid, pool, started, warm};
+use crate::marks::{end_well, folder, mark, pid, pool, started, warm};
 
 #[worker]
 fn die() {
@@ -27,7 +27,7 @@ fn the_higher_priority_goes_first_and_the_same_one_in_order_of_submission() {
     let jobs: Vec<_> = (1..).zip(priorities).map(|(n, p)| pool.submit(mark::job(&marks, n, "").priority(p)).unwrap()).collect();
     gate.open();
     first.wait().unwrap();
-    jobs.into_iter().for_each(|job| drop(job.wait().unwrap()));
+    end_well(jobs);
     assert_eq!(started(&marks), [0, 7, 3, 6, 1, 4, 2, 8, 5]);
 }
 
@@ -44,7 +44,7 @@ fn an_urgent_job_goes_before_short_ones_that_were_handed_out_ahead_of_time() {
     let urgent: Vec<_> = (100..103).map(|n| pool.submit(mark::job(&marks, n, "").priority(1)).unwrap()).collect();
     gate.open();
     first.wait().unwrap();
-    low.into_iter().chain(urgent).for_each(|job| drop(job.wait().unwrap()));
+    end_well(low.into_iter().chain(urgent));
     let expected: Vec<u32> = [0, 100, 101, 102].into_iter().chain(1..20).collect();
     assert_eq!(started(&marks), expected);
 }
@@ -110,7 +110,7 @@ fn all_waiting_jobs_of_a_tag_are_taken_back_wherever_they_are() {
         let error = job.wait().unwrap_err();
         assert!(error.to_string().contains("Pool::cancel_tagged"), "{error}");
     }
-    others.into_iter().for_each(|job| drop(job.wait().unwrap()));
+    end_well(others);
     pool.join();
     assert_eq!(started(&marks), [0].into_iter().chain(100..110).collect::<Vec<_>>());
 }

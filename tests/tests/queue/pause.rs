@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mpm_tests::{Gate, call_of, kill, wait_until, watchdog};
 
-use crate::marks::{METHODS, folder, mark, pid, pool, started, warm};
+use crate::marks::{METHODS, end_well, folder, mark, pid, pool, started, warm};
 
 #[mpm::test]
 fn in_a_pause_what_runs_goes_on_and_nothing_starts() {
@@ -23,7 +23,7 @@ fn in_a_pause_what_runs_goes_on_and_nothing_starts() {
     assert!(pool.is_paused());
     let after: Vec<_> = (40..50).map(|n| pool.submit(mark::job(&marks, n, "").priority(1)).unwrap()).collect();
     gate.open();
-    running.into_iter().for_each(|job| drop(job.wait().unwrap()));
+    end_well(running);
     // The workers are idle, and stay so to the end: what they did would be seen below.
     assert!(before.iter().chain(&after).all(|job| !job.is_finished()));
     pool.shutdown(Duration::from_secs(60));
@@ -46,7 +46,7 @@ fn after_a_pause_all_goes_on_in_order() {
     running.wait().unwrap();
     pool.resume();
     assert!(!pool.is_paused());
-    jobs.into_iter().for_each(|job| drop(job.wait().unwrap()));
+    end_well(jobs);
     pool.resume();
     assert_eq!(started(&marks), (0..40).collect::<Vec<_>>());
 }
@@ -127,7 +127,7 @@ fn a_worker_that_dies_in_a_pause_is_replaced_and_what_it_had_not_started_waits()
         assert!(dies.wait().unwrap_err().death().is_some());
         assert_eq!(started(&marks), [0]);
         pool.resume();
-        jobs.into_iter().for_each(|job| drop(job.wait().unwrap()));
+        end_well(jobs);
         assert_eq!(started(&marks), (0..5).collect::<Vec<_>>());
     }
 }
