@@ -1,7 +1,8 @@
 //! Who can take a job, kept so that neither handing one out nor taking a response in has to look at all members.
 //!
 //! The thread that submits a job or takes in a response keeps it up to date in steps; at each turn of the supervisor, which alone
-//! starts, stops and buries processes, it is made anew from the members. So a step that it misses costs a turn and no job.
+//! starts, stops and buries processes, it is made anew from the members. A step that is missed is made good there and not before: who
+//! is named neither as idle nor as at work gets no job.
 
 use super::core::Core;
 use super::member::Process;
