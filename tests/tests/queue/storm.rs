@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::thread;
 
-use mpm::JobHandle;
-use mpm_tests::{Busy, busy, try_kill, watchdog};
+use mpm::{JobHandle, StartMethod};
+use mpm_tests::{Busy, alone_with_one_thread, busy, try_kill, watchdog};
 
 use crate::marks::{METHODS, folder, limited, mark, pid, pool, started};
 
@@ -27,6 +27,16 @@ fn each_job_has_one_outcome_and_none_runs_twice() {
             storm(&pool(3).start(method).queue(2000).round_robin(round_robin).limit_concurrency::<limited>(2).build().unwrap());
         }
     }
+}
+
+#[mpm::test]
+fn the_same_where_workers_are_copies_of_this_process() {
+    alone_with_one_thread("storm::the_same_where_workers_are_copies_of_this_process", || {
+        for round_robin in [false, true] {
+            let pool = pool(3).start(StartMethod::Fork).queue(2000).round_robin(round_robin);
+            storm(&pool.limit_concurrency::<limited>(2).build().unwrap());
+        }
+    });
 }
 
 fn storm(pool: &mpm::Pool) {
