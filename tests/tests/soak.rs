@@ -1,5 +1,5 @@
 //! A pool under everything at once, for as long as one likes: jobs that return, panic, die, hang, run too long, are cancelled, are
-//! tried again, grow their worker's memory, while workers are killed from outside. Each job has exactly one outcome, of a kind that it
+//! tried again, grow their worker's memory, while workers are killed, stopped and replaced, and the pool grows and shrinks. Each job has exactly one outcome, of a kind that it
 //! can have; none runs twice that may not; nothing is left behind, and the parent's memory does not drift.
 //!
 //! `MPM_SOAK_SECONDS` sets how long, `MPM_SOAK_SEED` repeats the choices of a run, though not the times.
@@ -250,13 +250,16 @@ fn soak() {
         println!("MPM_SOAK_SECONDS={seconds} MPM_SOAK_SEED={seed}");
         let _watchdog = watchdog_after(Duration::from_secs(120 + 2 * seconds));
         let leaks = {
-            Pool::builder().workers(1).build().unwrap().run(double::job(1)).unwrap();
+            // By the same template: it stays.
+            Pool::builder().workers(1).env("RUST_BACKTRACE", "0").build().unwrap().run(double::job(1)).unwrap();
             Leaks::baseline().allow_threads(&["mpm-starter", "mpm-stderr"])
         };
         let folder = TempDir::new().unwrap();
         let notes = folder.path().join("notes");
         File::create(&notes).unwrap();
         let pool = Pool::builder().name("soak").workers(4).grace(Duration::from_millis(30)).max_jobs(5_000);
+        let pool = pool.max_jobs_jitter(0.5).max_age(Duration::from_secs(4)).max_rss(48 << 20).max_rss_hard(512 << 20);
+        let pool = pool.unresponsive(Duration::from_secs(3));
         // Backtraces of panics would take most of the time.
         let pool = pool.env("RUST_BACKTRACE", "0").build().unwrap();
         let numbers = AtomicU64::new(1);
@@ -276,8 +279,13 @@ fn soak() {
                 thread::park_timeout(Duration::from_millis(20 + dice.roll(60)));
                 let workers = children_of(process::id());
                 if let Some(victim) = workers.get(dice.roll(workers.len().max(1) as u64) as usize) {
-                    let signals = [libc::SIGKILL, libc::SIGTERM, libc::SIGSEGV];
-                    let _ = try_kill(*victim, signals[dice.roll(3) as usize]);
+                    let signals = [libc::SIGKILL, libc::SIGTERM, libc::SIGSEGV, libc::SIGSTOP];
+                    let _ = try_kill(*victim, signals[dice.roll(4) as usize]);
+                }
+                match dice.roll(20) {
+                    0 => pool.restart(),
+                    1 | 2 => pool.resize(1 + dice.roll(6) as usize).unwrap(),
+                    _ => {}
                 }
                 sizes.push((start.elapsed(), resident()));
             }
