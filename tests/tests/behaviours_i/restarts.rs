@@ -70,6 +70,9 @@ fn restart_goes_on_beside_a_long_job(method: StartMethod) {
     let gate = Gate::new(folder.path(), "gate");
     let path = gate.path();
     let pool = build(Pool::builder().workers(3).recycle_share(0.0), method);
+    // All are ready: one that still starts is not replaced before the busy one.
+    let all = pool.broadcast(pid::job()).unwrap().wait();
+    assert!(all.iter().all(|(_, outcome)| outcome.is_ok()), "{all:?}");
     let running = pool.submit(pass::job(&path)).unwrap();
     gate.wait_for(1);
     let before = wait_for_workers(3);
