@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use mpm::{Pool, Process, StartMethod, worker};
+use mpm::{Process, StartMethod, worker};
 use mpm_tests::alone_with_one_thread;
 
-use crate::witness::{Diary, Witness, note};
+use crate::witness::{Diary, Witness, note, patient};
 
 /// Its drop panics.
 pub(crate) struct Loud;
@@ -45,7 +45,7 @@ impl Starter {
     /// A pool by fork in this worker.
     fn nest(&mut self, diary: &Path) -> Vec<u32> {
         let own = Witness::remote(diary, "described in the worker");
-        let pool = Pool::builder().workers(1).start(StartMethod::Fork).build().unwrap();
+        let pool = patient().workers(1).start(StartMethod::Fork).build().unwrap();
         let calls = (0..3).map(|_| pool.run(own.call()).unwrap().1).collect();
         pool.join();
         calls
@@ -57,7 +57,7 @@ fn a_copy_of_a_worker() {
     alone_with_one_thread("copies::a_copy_of_a_worker", || {
         for method in StartMethod::ALL {
             let diary = Diary::new();
-            let pool = Pool::builder().workers(1).start(method).build().unwrap();
+            let pool = patient().workers(1).start(method).build().unwrap();
             // The first ones that are described here, as the one in the worker is the first there.
             let witness = Witness::remote(&diary.file(), "described in the parent");
             let starter = Starter::remote(&diary.file());

@@ -7,11 +7,11 @@ use mpm::{Pool, Process, StartMethod};
 use mpm_tests::{alone_with_one_thread, doomed, kill, process_gone, report, wait_until, watchdog};
 use tempfile::TempDir;
 
-use crate::witness::{Diary, Witness};
+use crate::witness::{Diary, Witness, patient};
 
 /// A pool of one worker that has used three objects.
 fn with_three(diary: &Diary, method: StartMethod) -> (Pool, u32) {
-    let pool = Pool::builder().workers(1).start(method).build().unwrap();
+    let pool = patient().workers(1).start(method).build().unwrap();
     let [a, b, c] = ["a", "b", "c"].map(|name| Witness::remote(&diary.file(), name));
     let mut pid = 0;
     // Used in another order than built.
@@ -44,7 +44,7 @@ fn a_recycled_worker_ends_in_order() {
     alone_with_one_thread("ends::a_recycled_worker_ends_in_order", || {
         for method in StartMethod::ALL {
             let diary = Diary::new();
-            let pool = Pool::builder().workers(1).max_jobs(3).start(method).build().unwrap();
+            let pool = patient().workers(1).max_jobs(3).start(method).build().unwrap();
             let [a, b] = ["a", "b"].map(|name| Witness::remote(&diary.file(), name));
             for n in 0..9 {
                 pool.run(if n % 3 == 0 { a.call() } else { b.call() }).unwrap();
@@ -119,7 +119,7 @@ fn the_end_is_said_on_standard_error() {
     let _guard = watchdog();
     let folder = TempDir::new().unwrap();
     let mut process = doomed("ends::the_end_is_said_on_standard_error", folder.path(), |folder| {
-        let pool = Pool::builder().name("end").workers(1).build().unwrap();
+        let pool = patient().name("end").workers(1).build().unwrap();
         pool.run(crate::copies::Loud::remote().call()).unwrap();
         pool.join();
         report(folder, "");

@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use mpm::{JobError, Pool, StartMethod, worker};
+use mpm::{JobError, StartMethod, worker};
 use mpm_tests::{alone_with_one_thread, watchdog};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::witness::{Diary, Witness, note};
+use crate::witness::{Diary, Witness, note, patient};
 
 #[mpm::test]
 fn a_panic_costs_the_object() {
     alone_with_one_thread("panics::a_panic_costs_the_object", || {
         for method in StartMethod::ALL {
             let diary = Diary::new();
-            let pool = Pool::builder().workers(1).start(method).build().unwrap();
+            let pool = patient().workers(1).start(method).build().unwrap();
             let [witness, other] = ["w", "other"].map(|name| Witness::remote(&diary.file(), name));
             let (pid, _) = pool.run(witness.call()).unwrap();
             pool.run(other.call()).unwrap();
@@ -46,7 +46,7 @@ impl Tough {
 #[mpm::test]
 fn kept_on_purpose() {
     let _guard = watchdog();
-    let pool = Pool::builder().workers(1).build().unwrap();
+    let pool = patient().workers(1).build().unwrap();
     let tough = Tough::remote();
     assert_eq!(pool.run(tough.count(false)).unwrap(), 1);
     assert!(pool.run(tough.count(true)).unwrap_err().is_panicked());
@@ -65,7 +65,7 @@ fn kept_on_purpose() {
 fn panics_in_a_chunk() {
     let _guard = watchdog();
     let diary = Diary::new();
-    let pool = Pool::builder().workers(1).build().unwrap();
+    let pool = patient().workers(1).build().unwrap();
     let witness = Witness::remote(&diary.file(), "w");
     // Of one target, so that they travel together.
     let bombs = Bombs::remote(&diary.file());
@@ -112,7 +112,7 @@ fn a_drop_that_panics_too() {
     alone_with_one_thread("panics::a_drop_that_panics_too", || {
         for method in StartMethod::ALL {
             let diary = Diary::new();
-            let pool = Pool::builder().workers(1).objects(1).start(method).build().unwrap();
+            let pool = patient().workers(1).objects(1).start(method).build().unwrap();
             let [bombs, others] = [Bombs::remote(&diary.file()), Bombs::remote(&diary.file())];
             assert_eq!(pool.run(bombs.tick(false)).unwrap(), 1);
             // After a panic in a method: what is told is the method's.
@@ -175,7 +175,7 @@ impl Giver {
 #[mpm::test]
 fn results_that_panic() {
     let _guard = watchdog();
-    let pool = Pool::builder().workers(1).build().unwrap();
+    let pool = patient().workers(1).build().unwrap();
     let giver = Giver::remote();
     for n in 1..=5 {
         assert!(pool.run(giver.give(true)).is_ok(), "the value was on its way");

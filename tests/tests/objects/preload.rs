@@ -8,7 +8,7 @@ use mpm::{JobError, Pool, StartMethod, Worker, worker};
 use mpm_tests::{alone_with_one_thread, children_of, kill, process_gone, wait_until};
 use serde::{Deserialize, Serialize};
 
-use crate::witness::{Diary, note};
+use crate::witness::{Diary, note, patient};
 
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Way {
@@ -90,7 +90,7 @@ fn built_once_and_shared() {
             let diary = Diary::new();
             let [font, other] = [font(&diary, "serif"), font(&diary, "sans")];
             // In this order; a clone is the same object.
-            let builder = Pool::builder().workers(2).preload(&font).preload(prepare::job(&diary.file())).preload(&font.clone());
+            let builder = patient().workers(2).preload(&font).preload(prepare::job(&diary.file())).preload(&font.clone());
             let pool = builder.preload(&other).start(method).build().unwrap();
             let workers = meet(&pool, &font, 2);
             let before = diary.lines();
@@ -127,7 +127,7 @@ fn each_worker_changes_its_own() {
         for method in StartMethod::ALL {
             let diary = Diary::new();
             let font = font(&diary, "serif");
-            let pool = Pool::builder().workers(1).max_jobs(2).preload(&font).start(method).build().unwrap();
+            let pool = patient().workers(1).max_jobs(2).preload(&font).start(method).build().unwrap();
             let calls: Vec<u32> = (0..6).map(|_| pool.run(font.draw()).unwrap().1).collect();
             assert_eq!(calls, [1, 2, 1, 2, 1, 2], "{method}");
         }
@@ -141,7 +141,7 @@ fn a_panic_costs_one_worker_its_copy() {
         for method in StartMethod::ALL {
             let diary = Diary::new();
             let font = font(&diary, "serif");
-            let pool = Pool::builder().workers(1).preload(&font).start(method).build().unwrap();
+            let pool = patient().workers(1).preload(&font).start(method).build().unwrap();
             let (worker, _) = pool.run(font.draw()).unwrap();
             assert!(pool.run(font.fail()).unwrap_err().is_panicked());
             assert_eq!(pool.run(font.draw()).unwrap(), (worker, 1));
@@ -165,8 +165,9 @@ fn those_that_fail() {
             ] {
                 let diary = Diary::new();
                 let font = Font::remote(&diary.file(), "serif".to_owned(), way);
-                let pool = Pool::builder().workers(2).start_timeout(Duration::from_secs(2)).preload(&font);
-                let pool = pool.start(method).build().unwrap();
+                // The others end by themselves, and may take their time.
+                let time = Duration::from_secs(if way == Way::Hangs { 2 } else { 60 });
+                let pool = patient().workers(2).start_timeout(time).preload(&font).start(method).build().unwrap();
                 let error = pool.run(font.draw()).unwrap_err();
                 assert!(matches!(error, JobError::PoolFailed(_)), "{method}: {error:?}");
                 let text = error.to_string();
@@ -203,7 +204,7 @@ impl Unreachable {
 
 #[mpm::test]
 fn one_that_cannot_be_described() {
-    let error = Pool::builder().preload(&Unreachable::remote(Stays)).build().unwrap_err();
+    let error = patient().preload(&Unreachable::remote(Stays)).build().unwrap_err();
     assert!(error.is_setting());
     let text = error.to_string();
     assert!(
@@ -232,7 +233,7 @@ impl Worker for Ready {
 fn a_struct_can_be_preloaded() {
     alone_with_one_thread("preload::a_struct_can_be_preloaded", || {
         for method in StartMethod::ALL {
-            let pool = Pool::builder().workers(1).preload(&Ready::remote()).start(method).build().unwrap();
+            let pool = patient().workers(1).preload(&Ready::remote()).start(method).build().unwrap();
             let (worker, calls) = pool.run(Ready::job(true)).unwrap();
             assert_eq!(calls, 1);
             assert_eq!(pool.run(Ready::job(true)).unwrap(), (worker, 2), "{method}");

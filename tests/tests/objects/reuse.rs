@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mpm::{Pool, StartMethod, worker};
+use mpm::{StartMethod, worker};
 use mpm_tests::{alone_with_one_thread, watchdog};
 use serde::{Deserialize, Serialize};
 
-use crate::witness::{Diary, Witness};
+use crate::witness::{Diary, Witness, patient};
 
 /// Which worker each answer came from, and that each has counted its own calls without a gap.
 fn counted(answers: impl IntoIterator<Item = (u32, u32)>, before: &mut BTreeMap<u32, u32>) {
@@ -27,7 +27,7 @@ fn i132_state_reuse() {
             let diary = Diary::new();
             let witness = Witness::remote(&diary.file(), "a");
             assert!(diary.words().is_empty(), "it was built where it was described");
-            let pool = Pool::builder().workers(2).start(method).build().unwrap();
+            let pool = patient().workers(2).start(method).build().unwrap();
             let mut counts = BTreeMap::new();
             for _ in 0..3 {
                 let jobs = (0..100).map(|_| witness.call());
@@ -49,7 +49,7 @@ fn i132_state_reuse() {
             // Switched off: a process for each job has nothing to keep it in.
             let diary = Diary::new();
             let witness = Witness::remote(&diary.file(), "a");
-            let pool = Pool::builder().workers(2).max_jobs(1).start(method).build().unwrap();
+            let pool = patient().workers(2).max_jobs(1).start(method).build().unwrap();
             assert!((0..6).all(|_| pool.run(witness.call()).unwrap().1 == 1), "{method}");
             assert_eq!(diary.count("built a"), 6, "{method}");
         }
@@ -60,7 +60,7 @@ fn i132_state_reuse() {
 fn each_description_is_another_object() {
     let _guard = watchdog();
     let diary = Diary::new();
-    let pool = Pool::builder().workers(1).build().unwrap();
+    let pool = patient().workers(1).build().unwrap();
     let [first, second] = [Witness::remote(&diary.file(), "same"), Witness::remote(&diary.file(), "same")];
     assert_eq!(pool.run(first.call()).unwrap().1, 1);
     assert_eq!(pool.run(second.call()).unwrap().1, 1);
@@ -77,7 +77,7 @@ fn what_was_not_used_for_longest_goes_first() {
     alone_with_one_thread("reuse::what_was_not_used_for_longest_goes_first", || {
         for method in StartMethod::ALL {
             let diary = Diary::new();
-            let pool = Pool::builder().workers(1).objects(2).start(method).build().unwrap();
+            let pool = patient().workers(1).objects(2).start(method).build().unwrap();
             let [a, b, c] = ["a", "b", "c"].map(|name| Witness::remote(&diary.file(), name));
             for witness in [&a, &b, &a, &c, &a, &b] {
                 pool.run(witness.call()).unwrap();
@@ -94,7 +94,7 @@ fn what_was_not_used_for_longest_goes_first() {
 fn sixteen_are_kept_where_nobody_says_it() {
     let _guard = watchdog();
     let diary = Diary::new();
-    let pool = Pool::builder().workers(1).build().unwrap();
+    let pool = patient().workers(1).build().unwrap();
     let all: Vec<_> = (0..17).map(|n| Witness::remote(&diary.file(), &n.to_string())).collect();
     for _ in 0..2 {
         for witness in &all[..16] {
@@ -104,7 +104,7 @@ fn sixteen_are_kept_where_nobody_says_it() {
     assert_eq!(diary.lines().len(), 16);
     pool.run(all[16].call()).unwrap();
     assert_eq!(diary.words()[16..], ["dropped 0", "built 16"]);
-    assert!(Pool::builder().objects(0).build().unwrap_err().is_setting());
+    assert!(patient().objects(0).build().unwrap_err().is_setting());
 }
 
 /// Two objects that take each other's place with every job, also where jobs travel together.
@@ -112,7 +112,7 @@ fn sixteen_are_kept_where_nobody_says_it() {
 fn objects_that_push_each_other_out() {
     let _guard = watchdog();
     let diary = Diary::new();
-    let pool = Pool::builder().workers(1).objects(1).build().unwrap();
+    let pool = patient().workers(1).objects(1).build().unwrap();
     let both = ["a", "b"].map(|name| Witness::remote(&diary.file(), name));
     let jobs = (0..2000).map(|n| both[n % 2].call());
     assert!(pool.map_jobs(jobs).all(|answer| answer.unwrap().1 == 1));
@@ -145,7 +145,7 @@ impl Lookup {
 #[mpm::test]
 fn large_arguments_of_a_constructor() {
     let _guard = watchdog();
-    let pool = Pool::builder().workers(2).build().unwrap();
+    let pool = patient().workers(2).build().unwrap();
     for len in [3000, 5000, 100_000, 3_000_000] {
         let bytes: Vec<u8> = (0..len).map(|n: usize| (n % 251) as u8).collect();
         let lookup = Lookup::remote(&bytes, Table((0..len as u32).collect()));
@@ -163,7 +163,7 @@ fn large_arguments_of_a_constructor() {
 fn jobs_of_methods_in_order() {
     let _guard = watchdog();
     let diary = Diary::new();
-    let pool = Pool::builder().workers(2).build().unwrap();
+    let pool = patient().workers(2).build().unwrap();
     let witness = Witness::remote(&diary.file(), "w");
     let texts: Vec<String> = (0..3000).map(|n| n.to_string()).collect();
     let said: Result<Vec<_>, _> = pool.map_jobs(texts.iter().map(|text| witness.say(text))).collect();

@@ -5,9 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::rc::Rc;
+use std::time::Duration;
 
-use mpm::worker;
+use mpm::{Builder, Pool, worker};
 use tempfile::TempDir;
+
+/// Settings of a pool whose workers have all the time that they need to drop their objects, also on a busy machine.
+pub(crate) fn patient() -> Builder {
+    Pool::builder().grace(Duration::from_secs(60))
+}
 
 /// Appends a line, with the writer's number behind it. One small write to a file opened for appending is one line, whoever writes beside.
 pub(crate) fn note(file: &Path, line: &str) {
