@@ -1,4 +1,6 @@
 //! Jobs that are tried again: how often, after what, and what they tell.
+//!
+//! Longer than 300 lines, because all of it stands on one job that fails in every way.
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
@@ -254,4 +256,63 @@ fn a_full_queue_counts_those_that_wait_for_their_next_try() {
     });
     assert!(waits.cancel());
     assert_eq!(pool.run(double::job(4)).unwrap(), 8);
+}
+
+/// At its first try it ends as it is asked to; at its second it takes longer than the staged end of the first would have.
+#[worker]
+fn asked_then_slow(first: Duration) -> u32 {
+    let current = mpm::current();
+    let start = std::time::Instant::now();
+    while current.attempt() == 1 || start.elapsed() < first {
+        if current.attempt() == 1 {
+            current.checkpoint();
+        }
+        std::hint::spin_loop();
+    }
+    current.attempt()
+}
+
+#[mpm::test]
+fn the_end_of_one_try_does_not_hit_the_next() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).grace(Duration::from_millis(400)).build().unwrap();
+    let first = pool.run(pid::job()).unwrap();
+    let long = Duration::from_millis(700);
+    assert_eq!(pool.run(asked_then_slow::job(long).timeout(Duration::from_millis(1_500)).retries(soon(1))).unwrap(), 2);
+    assert_eq!(pool.run(pid::job()).unwrap(), first, "its worker goes on");
+}
+
+#[mpm::test]
+fn an_aborted_job_has_no_further_try() {
+    let _watchdog = watchdog();
+    let folder = TempDir::new().unwrap();
+    let pool = Pool::builder().workers(1).grace(Duration::from_millis(40)).build().unwrap();
+    let job = pool.submit(fail_first::job(Fails::Spins, 9, folder.path()).retries(soon(5).on_panic(true))).unwrap();
+    mpm_tests::wait_until("it runs", || tries(folder.path()).0.len() == 1);
+    assert!(job.abort());
+    assert!(job.wait().unwrap_err().is_cancelled());
+    // While it is asked to end because it is overdue, and while it waits for its next try.
+    for wait in [Duration::from_millis(1), Duration::from_secs(3_000)] {
+        let retry = Retry::times(5).backoff(wait, wait);
+        let timeout = Duration::from_millis(30);
+        let job = pool.submit(fail_first::job(Fails::Spins, 9, folder.path()).retries(retry).timeout(timeout)).unwrap();
+        let before = tries(folder.path()).0.len();
+        mpm_tests::wait_until("it runs", || tries(folder.path()).0.len() > before || job.report().attempt > 1);
+        assert!(job.abort());
+        let error = job.wait().unwrap_err();
+        assert!(error.is_cancelled() || error.is_timed_out(), "{error}");
+    }
+    let count = tries(folder.path()).0.len();
+    assert_eq!(pool.run(double::job(2)).unwrap(), 4);
+    assert_eq!(tries(folder.path()).0.len(), count, "none is tried again");
+}
+
+#[mpm::test]
+fn a_broadcast_run_that_dies_is_over_with_its_worker() {
+    let _watchdog = watchdog();
+    let folder = TempDir::new().unwrap();
+    let pool = pool_of(2);
+    let runs = pool.broadcast(fail_first::job(Fails::Dies(Way::Kill), 9, folder.path()).retries(soon(3))).unwrap().wait();
+    assert!(runs.len() == 2 && runs.iter().all(|(_, outcome)| outcome.as_ref().is_err_and(JobError::is_died)), "{runs:?}");
+    pool.join();
 }

@@ -9,6 +9,7 @@ use super::cell::{Cell, Facts, Raw};
 use super::core::Core;
 use super::ended::Ended;
 use super::member::Waiting;
+use super::pin::Pin;
 use super::policy_time::{AfterTry, Failed, after_try};
 use super::rules::Retrying;
 use crate::error::{JobError, Poisoned};
@@ -64,6 +65,9 @@ impl Retrying {
         if let Raw::Failed(JobError::Died(death)) = &outcome {
             tries.deaths.push((**death).clone());
         }
+        if tries.is_last {
+            return Next::Ends(outcome);
+        }
         let deaths = u32::try_from(tries.deaths.len()).unwrap_or(u32::MAX);
         match after_try(&self.retry, kind(&outcome), tries.failed + 1, deaths, chance()) {
             AfterTry::End => Next::Ends(outcome),
@@ -104,7 +108,9 @@ impl Core {
         }
         let takes_none = self.failed.is_some() || self.ending.is_some_and(|ending| ending.kill_at.is_some());
         for (wait, Judged { cell, outcome, facts }) in std::mem::take(&mut self.jobs_ended.again) {
-            let retrying = cell.retrying().filter(|_| !takes_none);
+            // A run that is for one worker is over with it.
+            let is_bound = cell.pin().is_some_and(Pin::is_personal);
+            let retrying = cell.retrying().filter(|retrying| !takes_none && !is_bound && !retrying.tries().is_last);
             let next = retrying.and_then(|retrying| retrying.next_try(&cell)).zip(Instant::now().checked_add(wait));
             match next {
                 Some((job, at)) => self.try_later(at, job),
@@ -120,6 +126,8 @@ impl Core {
     /// Takes up a job whose result has been judged.
     fn judged(&mut self, Judged { cell, outcome, facts }: Judged, again: bool) {
         self.judging -= 1;
+        // Somebody may have waited for this, and it may have held up others of its kind.
+        self.wake = true;
         let retrying = cell.retrying();
         let next = match retrying {
             Some(retrying) if again => retrying.after_failure(&cell, outcome),
@@ -143,7 +151,11 @@ impl super::shared::Shared {
                 let len = value.len() as u64;
                 one.outcome = match value.into_bytes() {
                     Ok(bytes) => {
-                        again = catch_unwind(AssertUnwindSafe(|| judge(&bytes))).unwrap_or(false);
+                        again = catch_unwind(AssertUnwindSafe(|| judge(&bytes))).unwrap_or_else(|payload| {
+                            // Its drop may panic once more.
+                            std::mem::forget(payload);
+                            false
+                        });
                         Raw::Value(Received::Bytes(bytes))
                     }
                     Err(error) => Raw::Failed(JobError::Decode(Box::new(crate::error::DataError {

@@ -169,6 +169,8 @@ impl Shared {
     fn submit_all(&self, target: u32, jobs: Vec<(Arc<Cell>, Payload)>) -> Result<(), Refusal> {
         let mut core = self.lock_with_room(true)?;
         jobs.into_iter().for_each(|(cell, payload)| core.enqueue(cell, target, payload));
+        // A place may have gone meanwhile.
+        core.wake = true;
         core.dispatch();
         self.unlock(core);
         Ok(())

@@ -50,7 +50,7 @@ pub(super) fn next_deadline(core: &Core, now: Instant) -> Option<Instant> {
         .filter(|at| *at >= now);
     let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
     let jobs = core.later.first().into_iter().chain(core.expiries.first()).chain(core.look.due());
-    let jobs = jobs.chain(core.all_processes().filter_map(|process| process.look_at));
+    let jobs = jobs.chain(core.processes().filter(|process| process.can_be_looked_at()).filter_map(|process| process.look_at));
     let lanes = core.lanes.as_ref().and_then(|lanes| lanes.alarm);
     let workers = [core.next_look(), core.next_age(), core.next_idle(), core.next_growth(), lanes].into_iter().flatten();
     processes.chain(restarts).chain(ending).chain(jobs).chain(workers).min()

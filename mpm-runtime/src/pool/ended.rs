@@ -24,6 +24,8 @@ pub(super) struct Ended {
     pub(super) again: Vec<(Duration, Judged)>,
     /// Jobs whose results somebody judges first.
     pub(super) judged: Vec<Judged>,
+    /// Cells that have code of the user's with them, whose drop is his too: not to be dropped under the pool's lock.
+    bin: Vec<Arc<Cell>>,
     /// Of the pool, but for one that stands in for another for a moment.
     callbacks: Option<Arc<Callbacks>>,
 }
@@ -48,6 +50,9 @@ impl Ended {
             self.tell_failed(&cell, error);
         }
         let calls = cell.on_done().is_some().then(|| Arc::clone(&cell));
+        if calls.is_some() || cell.retrying().is_some_and(|retrying| retrying.judge.is_some()) {
+            self.bin.push(Arc::clone(&cell));
+        }
         let tell = cell.finish(outcome, facts);
         if let (Some(cell), Some(callbacks)) = (calls, &self.callbacks) {
             callbacks.done(&cell);
@@ -88,9 +93,14 @@ impl Ended {
         (std::mem::take(&mut self.told), std::mem::take(&mut self.count) > 0)
     }
 
-    /// Whether nobody is to be told of anything.
+    /// What is to be dropped without the lock.
+    pub(super) fn take_bin(&mut self) -> Vec<Arc<Cell>> {
+        std::mem::take(&mut self.bin)
+    }
+
+    /// Whether nobody is to be told of anything, and nothing is to be dropped.
     pub(super) fn is_empty(&self) -> bool {
-        self.told.is_empty() && self.tasks.is_empty()
+        self.told.is_empty() && self.tasks.is_empty() && self.bin.is_empty()
     }
 
     /// Whether there is somebody to be told by the supervisor.

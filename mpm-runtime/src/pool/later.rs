@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::cell::{Cell, Place};
 use super::core::Core;
 use super::member::Waiting;
+use crate::error::JobError;
 
 /// Something with its time, and its number among all that came. Ordered by both.
 #[derive(Debug)]
@@ -42,11 +43,16 @@ impl<T> Ord for Timed<T> {
 pub(super) struct Later<T> {
     heap: BinaryHeap<Reverse<Timed<T>>>,
     count: u64,
+    /// When there are so many, those are forgotten that nobody has any more.
+    most: usize,
 }
+
+/// So many are not looked at.
+const SOME: usize = 256;
 
 impl<T> Default for Later<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), count: 0 }
+        Self { heap: BinaryHeap::new(), count: 0, most: SOME }
     }
 }
 
@@ -97,6 +103,10 @@ impl Core {
 
     /// Has a job end at that time, if no worker has started it by then.
     pub(super) fn expire_at(&mut self, at: Instant, cell: &Arc<Cell>) {
+        if self.expiries.heap.len() >= self.expiries.most {
+            self.expiries.heap.retain(|Reverse(timed)| timed.what.strong_count() > 0);
+            self.expiries.most = (2 * self.expiries.heap.len()).max(SOME);
+        }
         self.expiries.push(at, Arc::downgrade(cell));
         self.note_due(at);
     }
@@ -106,8 +116,15 @@ impl Core {
         let due: Vec<_> = std::iter::from_fn(|| self.later.pop_due(now)).collect();
         // One that was cancelled meanwhile is not counted any more.
         let due: Vec<_> = due.into_iter().filter(|job| job.cell.place() != Place::Dead).collect();
-        self.waiting -= due.len();
-        self.requeue(due);
+        for job in due.into_iter().rev() {
+            match self.failed.clone() {
+                Some(reason) => {
+                    self.waiting -= 1;
+                    self.give_up(job.cell, JobError::PoolFailed(reason));
+                }
+                None => self.put(job, false),
+            }
+        }
     }
 }
 

@@ -12,9 +12,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cell::{Cell, Facts};
+use super::cell::{Cell, Facts, Place};
 use super::core::Core;
-use super::ended::Ended;
 use super::member::{Fate, Process, Waiting};
 use super::policy_time::{Limits, Seen, Verdict, next_step, verdict};
 use crate::error::{Cancelled, DidRun, HowItEnded, JobError, Phase, TimeLimit, TimedOut};
@@ -51,6 +50,8 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Overdue {
     cell: Arc<Cell>,
+    /// Its request: another try at it has another one.
+    number: u32,
     pub(super) cause: Cause,
     step: Step,
     /// When the next step is due.
@@ -58,20 +59,40 @@ pub(super) struct Overdue {
 }
 
 impl Process {
-    /// The job that it runs now is the one of `cell`.
-    fn runs(&self, cell: &Arc<Cell>) -> bool {
+    /// The job that it runs now is that request, of `cell`. A later try at the same job is another request.
+    fn runs(&self, cell: &Arc<Cell>, number: u32) -> bool {
         let is_first = self.in_flight.front().is_some_and(|job| Arc::ptr_eq(&job.cell, cell));
-        is_first && self.link.was_running().unwrap_or(false)
+        is_first && self.link.oldest() == number && self.link.was_running().unwrap_or(false)
     }
 
     /// Asks the job that it runs to end.
     fn ask(&mut self, cause: Cause, now: Instant, grace: Duration) {
         let Some(job) = self.in_flight.front() else { return };
-        let cell = Arc::clone(&job.cell);
-        self.link.notify(self.link.oldest(), cause.ask() as u32);
+        let (cell, number) = (Arc::clone(&job.cell), self.link.oldest());
+        self.link.notify(number, cause.ask() as u32);
         let next = now.checked_add(next_step(Step::Asked, grace).map_or(Duration::ZERO, |(_, after)| after));
-        self.overdue = Some(Box::new(Overdue { cell, cause, step: Step::Asked, next }));
-        self.look_at = next;
+        self.overdue = Some(Box::new(Overdue { cell, number, cause, step: Step::Asked, next }));
+        self.look_at = self.or_behind(next, now);
+    }
+
+    /// The job that it runs is to end because somebody wants it: asks it, or changes why it was asked. False if it runs another one.
+    fn abort(&mut self, cell: &Arc<Cell>, now: Instant, grace: Duration) -> bool {
+        let number = self.link.oldest();
+        if !self.runs(cell, number) {
+            return false;
+        }
+        match &mut self.overdue {
+            Some(overdue) if overdue.number == number => overdue.cause = Cause::Aborted,
+            _ => self.ask(Cause::Aborted, now, grace),
+        }
+        true
+    }
+
+    /// The earlier of that time and of the moment at which a job behind the first one may have met a limit.
+    fn or_behind(&self, at: Option<Instant>, now: Instant) -> Option<Instant> {
+        let behind = self.in_flight.iter().skip(1).filter_map(|job| job.cell.rules.as_ref()?.soonest()).min();
+        let behind = behind.and_then(|soonest| now.checked_add(soonest));
+        [at, behind].into_iter().flatten().min()
     }
 
     /// Asks the job that it runs to end because the pool does; what else follows, the pool does.
@@ -83,34 +104,32 @@ impl Process {
 
     /// Whether it is time to look at its jobs' limits.
     pub(super) fn is_to_be_looked_at(&self, now: Instant) -> bool {
-        self.look_at.is_some_and(|at| at <= now) && self.child.is_some() && !self.is_gone
+        self.look_at.is_some_and(|at| at <= now) && self.can_be_looked_at()
     }
 
-    /// Looks whether a job has met a limit, and takes the next step where one is being ended. Returns what it takes back.
-    pub(super) fn look_at_limits(
-        &mut self,
-        now: Instant,
-        grace: Duration,
-        ended: &mut Ended,
-        mean: &mut Option<u64>,
-    ) -> Vec<Waiting> {
+    /// Whether it is there, as far as is known.
+    pub(super) fn can_be_looked_at(&self) -> bool {
+        self.child.is_some() && !self.is_gone
+    }
+
+    /// With its responses taken in: looks whether a job has met a limit, and takes the next step where one is being ended. Returns
+    /// what it takes back.
+    fn look_at_limits(&mut self, now: Instant, grace: Duration) -> Vec<Waiting> {
         self.look_at = None;
-        let mut back = Vec::new();
-        self.drain(ended, mean);
         if let Some(overdue) = self.overdue.take() {
-            if !self.runs(&overdue.cell) {
+            if !self.runs(&overdue.cell, overdue.number) {
                 // It has ended, and its worker goes on.
                 if self.fate.is_some() {
                     // It was to be ended because of that job, and is of no use any more.
                     self.kill(Fate::Overdue(overdue.cause));
-                    return back;
+                    return Vec::new();
                 }
             } else if overdue.next.is_none_or(|next| next > now) {
-                self.look_at = overdue.next;
+                self.look_at = self.or_behind(overdue.next, now);
                 self.overdue = Some(overdue);
-                return back;
+                return Vec::new();
             } else {
-                back = self.take_back(1);
+                let back = self.take_back(1);
                 self.proceed(overdue, now, grace);
                 return back;
             }
@@ -121,7 +140,7 @@ impl Process {
                 None => self.look_at = Some(at),
             }
         }
-        back
+        Vec::new()
     }
 
     /// Takes the next step of the end of the job that it runs.
@@ -141,8 +160,7 @@ impl Process {
     fn next_limit(&self, now: Instant) -> Option<(Option<Cause>, Instant)> {
         let number = self.link.oldest();
         let limits = |cell: &Cell| cell.rules.as_ref().map(|rules| Limits { time: rules.timeout, cpu: rules.cpu_time });
-        let behind = self.in_flight.iter().skip(1).filter_map(|job| job.cell.rules.as_ref()?.soonest()).min();
-        let behind = behind.and_then(|soonest| now.checked_add(soonest));
+        let behind = self.or_behind(None, now);
         let front = self.in_flight.front().and_then(|job| limits(&job.cell)).filter(Limits::any).map(|limits| {
             let marks = if self.link.was_running().unwrap_or(false) { self.link.marks(number) } else { None };
             let seen = marks.map(|marks| {
@@ -193,7 +211,10 @@ impl Process {
 
     /// The outcome of a job of `cell` that has ended itself.
     pub(super) fn outcome_of_early_end(&self, cell: &Cell) -> JobError {
-        let known = self.overdue.as_ref().filter(|overdue| std::ptr::eq(Arc::as_ptr(&overdue.cell), cell));
+        // The answer has just been taken in.
+        let number = self.link.oldest().wrapping_sub(1);
+        let is_it = |overdue: &&Overdue| std::ptr::eq(Arc::as_ptr(&overdue.cell), cell) && overdue.number == number;
+        let known = self.overdue.as_deref().filter(is_it);
         // Without a cause that is known of this job, all were asked.
         self.outcome_of_end(cell, known.map_or(Cause::PoolEnds, |overdue| overdue.cause), None)
     }
@@ -209,34 +230,39 @@ impl Core {
 
     /// Ends the jobs that have met a limit, as far as it is time for that.
     pub(super) fn end_overdue_jobs(&mut self, now: Instant, grace: Duration) {
-        let (mut ended, mut mean) = (std::mem::take(&mut self.jobs_ended), self.mean);
-        let due = self.all_processes_mut().filter(|process| process.is_to_be_looked_at(now));
-        let back: Vec<_> = due.flat_map(|process| process.look_at_limits(now, grace, &mut ended, &mut mean)).collect();
-        (self.jobs_ended, self.mean) = (ended, mean);
-        self.take_up_again();
-        self.requeue(back);
+        for slot in 0..self.members.len() {
+            let is_due = |core: &Self| core.members.get(slot)?.process.as_ref().map(|process| process.is_to_be_looked_at(now));
+            if is_due(self) != Some(true) {
+                continue;
+            }
+            // A response that is there wins. Its process may leave then.
+            self.drain_slot(slot);
+            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
+            let before = process.load();
+            let back = process.look_at_limits(now, grace);
+            self.note_change(slot, before);
+            self.requeue(back);
+        }
     }
 
-    /// Ends the job of `cell`, which a worker runs. False if none does.
+    /// Ends the job of `cell`, and lets it have no further try. False if it has ended.
     pub(super) fn abort(&mut self, cell: &Arc<Cell>, now: Instant, grace: Duration) -> bool {
-        let (mut ended, mut mean) = (std::mem::take(&mut self.jobs_ended), self.mean);
-        let has_it = |process: &&mut Process| process.in_flight.iter().any(|job| Arc::ptr_eq(&job.cell, cell));
-        let found = self.all_processes_mut().find(has_it).and_then(|process| {
-            process.drain(&mut ended, &mut mean);
-            process.runs(cell).then_some(process)
-        });
-        let due = found.map(|process| {
-            if process.overdue.as_ref().is_none_or(|overdue| !Arc::ptr_eq(&overdue.cell, cell)) {
-                process.ask(Cause::Aborted, now, grace);
+        let has_it = |process: &Process| process.in_flight.iter().any(|job| Arc::ptr_eq(&job.cell, cell));
+        if let Some(slot) = self.members.iter().position(|member| member.process.as_ref().is_some_and(has_it)) {
+            self.drain_slot(slot);
+            let process = self.members.get_mut(slot).and_then(|member| member.process.as_mut());
+            if let Some(process) = process
+                && process.abort(cell, now, grace)
+                && let Some(at) = process.look_at
+            {
+                self.note_due(at);
             }
-            process.look_at
-        });
-        (self.jobs_ended, self.mean) = (ended, mean);
-        self.take_up_again();
-        if let Some(at) = due.flatten() {
-            self.note_due(at);
         }
-        due.is_some()
+        if let Some(retrying) = cell.retrying().filter(|_| !cell.is_finished()) {
+            retrying.tries().is_last = true;
+        }
+        // It may have come back meanwhile, from a try that has failed.
+        !cell.is_finished() && (cell.place() != Place::Queue || self.withdraw_for_abort(cell))
     }
 
     /// A job that has expired ends, if no worker has started it.

@@ -47,6 +47,8 @@ pub(super) struct Retrying {
 pub(super) struct Tries {
     pub(super) failed: u32,
     pub(super) deaths: Vec<Death>,
+    /// There is to be no further one.
+    pub(super) is_last: bool,
 }
 
 /// A time that is no limit.

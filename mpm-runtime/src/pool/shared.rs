@@ -25,6 +25,8 @@ pub(super) struct Changes {
     told: SmallVec<[Tell; 1]>,
     tasks: Vec<Tell>,
     judged: Vec<Judged>,
+    /// To be dropped when the lock is gone.
+    bin: Vec<Arc<Cell>>,
     /// Somebody waits for room, and there is some.
     room: bool,
     /// Those who wait for the end of the pool, or of workers, are to look.
@@ -44,6 +46,7 @@ impl Core {
 impl Changes {
     fn of(core: &mut Core) -> Self {
         core.take_up_again();
+        let bin = core.jobs_ended.take_bin();
         let (told, any_ended) = core.jobs_ended.take();
         let (freed, wake, ended) = (std::mem::take(&mut core.freed), std::mem::take(&mut core.wake), core.ended);
         // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
@@ -52,13 +55,14 @@ impl Changes {
             || !core.to_judge.is_empty()
             || (core.ending.is_some() && !ended && (freed || any_ended));
         let ended = ended || std::mem::take(&mut core.has_restarted);
-        Self { told, tasks: Vec::new(), judged: Vec::new(), room: freed && core.blocked > 0, ended, wake_supervisor }
+        Self { told, tasks: Vec::new(), judged: Vec::new(), bin, room: freed && core.blocked > 0, ended, wake_supervisor }
     }
 
     pub(super) fn is_nothing(&self) -> bool {
         self.told.is_empty()
             && self.tasks.is_empty()
             && self.judged.is_empty()
+            && self.bin.is_empty()
             && !self.room
             && !self.ended
             && !self.wake_supervisor
@@ -164,7 +168,7 @@ impl Shared {
 
     /// Tells everybody of what has changed. Runs code of the user's: the wakers of tasks.
     pub(super) fn tell(&self, changes: Changes) {
-        let Changes { told, tasks, judged, room, ended, wake_supervisor } = changes;
+        let Changes { told, tasks, judged, bin, room, ended, wake_supervisor } = changes;
         if wake_supervisor {
             self.doorbell.ring();
         }
@@ -176,6 +180,7 @@ impl Shared {
         }
         told.into_iter().chain(tasks).for_each(Tell::tell);
         self.judge(judged);
+        drop(bin);
     }
 
     /// Whether this is a copy, made by `fork`, of the process that made the pool.

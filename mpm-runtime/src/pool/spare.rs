@@ -46,6 +46,8 @@ impl Deref for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(mut cell) = self.0.take() else { return };
+        // What holds for the job goes with it: arguments that were kept, code of the user's.
+        drop(Arc::get_mut(&mut cell).and_then(|cell| cell.rules.take()));
         if Arc::get_mut(&mut cell).is_some_and(Cell::is_used) {
             // A thread that ends has no place for it any more.
             let _ = SPARES.try_with(|spares| {

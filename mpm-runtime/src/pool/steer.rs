@@ -59,6 +59,8 @@ impl Core {
         loop {
             let Some((turn, address)) = self.first() else {
                 if self.steal() {
+                    // What came back has left its place among its like.
+                    self.lanes_mut().limits.iter_mut().for_each(|limit| limit.look(now));
                     continue;
                 }
                 break;
