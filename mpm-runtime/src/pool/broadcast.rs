@@ -46,7 +46,7 @@ impl<R> Broadcast<R> {
         self.runs.len()
     }
 
-    /// Whether there are none; a pool has at least one worker.
+    /// Whether there are none: a pool that may have no worker has none at times.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()
@@ -127,7 +127,8 @@ impl Pool {
     /// not had the job.
     ///
     /// Priority, tag and limits hold for each run; a [key](Job::key) means nothing here. Waits only while the queue is full, and is accepted
-    /// as a whole when there is room for one job.
+    /// as a whole when there is room for one job. A run that dies with its worker is not tried again, whatever its retries, and what
+    /// [`on_done`](Job::on_done) says is called for the first run that ends.
     ///
     /// # Errors
     /// As [`submit`](Self::submit). Arguments that cannot be encoded are the error of every run.
