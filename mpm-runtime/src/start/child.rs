@@ -38,7 +38,7 @@ pub(super) type RunOne = fn(&Registration, &[u8], &dyn Fn(Phase)) -> Result<Vec<
 pub(crate) struct Duties {
     /// What a worker does before it serves, or for it the template of which it is a copy.
     pub(crate) prepare: fn(),
-    pub(crate) serve: fn(Setup) -> WorkerExit,
+    pub(crate) serve: fn(Box<Setup>) -> WorkerExit,
     /// Runs one job: its encoded result, or why there is none. It tells the phases from `Running` on.
     pub(crate) run_one: RunOne,
     /// Runs a closure: its panic, if it does.
@@ -52,7 +52,6 @@ pub(crate) struct Duties {
 pub(crate) struct Setup {
     pub(crate) link: WorkerEnd,
     pub(crate) registry: &'static Registry,
-    pub(crate) worker: String,
     /// Its number in the pool.
     pub(crate) index: u32,
     /// After so many jobs it ends; 0 for never.
@@ -112,7 +111,7 @@ pub(super) fn be_worker(socket: Socket, nonce: u64, born: Born) -> ! {
     drop(socket);
     match begun {
         Ok((duties, Task::Serve(setup, last))) => {
-            let exit = (duties.serve)(*setup);
+            let exit = (duties.serve)(setup);
             if exit == WorkerExit::Finished {
                 // Its objects are still there.
                 last.into_iter().for_each(|last| last.run(duties.run_one));
@@ -141,10 +140,19 @@ fn be_template(socket: Socket, nonce: u64) -> ! {
     }
 }
 
+/// This and `become_what` apart from each other and from the worker's loop: what they need on the stack lies in the same place then,
+/// and a worker touches fewer pages.
+#[inline(never)]
 fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
-    let is_exec = matches!(born, Born::OfParent);
     let is_prepared = matches!(born, Born::OfTemplate { .. });
     let (hello, fds) = Hello::receive(socket, !is_prepared).map_err(Refusal::no_handshake)?;
+    become_what(hello, fds, socket, nonce, born)
+}
+
+#[inline(never)]
+fn become_what(hello: Hello, fds: HelloFds, socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
+    let is_exec = matches!(born, Born::OfParent);
+    let is_prepared = matches!(born, Born::OfTemplate { .. });
     let HelloFds { ties, link, streams, mut beside } = fds;
     let (lifeline, parent, title, second_tie) = match (born, ties) {
         // Its parent by number is the template, whose end shall not be its own, and which may not live as long as it does.
@@ -177,8 +185,7 @@ fn set_up(socket: &Socket, nonce: u64, born: Born) -> Result<Task, Refusal> {
                 }
                 let other = socket.try_clone().map_err(|e| format!("keep the control socket: {e}"))?;
                 let link = WorkerEnd::open(other, requests, responses, doorbell).map_err(|e| format!("map the link: {e}"))?;
-                let worker = hello.name.clone();
-                let setup = Box::new(Setup { link, registry, worker, index, max_jobs, objects });
+                let setup = Box::new(Setup { link, registry, index, max_jobs, objects });
                 Ok((Task::Serve(setup, hooks.last(socket, registry)?), hooks.start))
             }
             (Duty::Single { target, arguments, .. }, _) => {

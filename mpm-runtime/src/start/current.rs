@@ -33,10 +33,13 @@ pub struct CurrentProcess(Option<Arc<Current>>);
 
 /// The process that started this one: the one that built the pool, also where a template has made the worker for it.
 #[derive(Clone, Debug)]
-pub struct ParentProcess {
-    name: Arc<str>,
+pub struct ParentProcess(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    name: String,
     pid: u32,
-    pidfd: Arc<Pidfd>,
+    pidfd: Pidfd,
 }
 
 /// The calling process.
@@ -84,35 +87,35 @@ impl CurrentProcess {
 
 impl ParentProcess {
     pub(super) fn new(name: String, pid: u32, pidfd: Pidfd) -> Self {
-        Self { name: name.into(), pid, pidfd: Arc::new(pidfd) }
+        Self(Arc::new(Known { name, pid, pidfd }))
     }
 
     /// Its name, as [`CurrentProcess::name`] gives it there.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.0.pid
     }
 
     /// Whether it runs still. No other process that gets its number later is taken for it.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        !self.pidfd.has_ended()
+        !self.0.pidfd.has_ended()
     }
 
     /// Waits until it has ended.
     pub fn wait(&self) {
-        self.pidfd.ends_until(None);
+        self.0.pidfd.ends_until(None);
     }
 
     /// Waits until it has ended, for so long at most; whether it has.
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.pidfd.ends_until(Instant::now().checked_add(timeout))
+        self.0.pidfd.ends_until(Instant::now().checked_add(timeout))
     }
 }

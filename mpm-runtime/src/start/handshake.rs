@@ -166,7 +166,13 @@ pub(crate) fn let_go(socket: &Socket) -> io::Result<()> {
 
 /// Sends one message at once.
 pub(super) fn send(socket: &Socket, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-    socket.send(&postcard::to_stdvec(message).map_err(io::Error::other)?, fds)
+    // Most are short, and the copies of a template that allocate nothing touch no page for it.
+    let mut short = [0; SHORT];
+    match postcard::to_slice(message, &mut short) {
+        Ok(bytes) => socket.send(bytes, fds),
+        Err(postcard::Error::SerializeBufferFull) => socket.send(&postcard::to_stdvec(message).map_err(io::Error::other)?, fds),
+        Err(error) => Err(io::Error::other(error)),
+    }
 }
 
 /// Sends one message; waits for room while the parent has not taken earlier ones.

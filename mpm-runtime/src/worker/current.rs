@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::process;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::link::{Desk, Request};
@@ -13,11 +14,23 @@ use crate::sys::{Original, cpu_nanos, monotonic_nanos};
 
 /// What all jobs of a worker have in common.
 struct Place {
-    worker: String,
     index: u32,
     desk: Desk,
-    /// The worker. A copy of it that a job makes by fork has no link.
-    original: Arc<Original>,
+    pid: u32,
+    /// The worker. A copy of it that a job makes by fork has no link. Found out when a job first asks, and on its thread only:
+    /// most workers run none that does, and it takes them a page.
+    original: OnceLock<Option<Arc<Original>>>,
+}
+
+impl Place {
+    /// As seen first.
+    fn find(&self) -> Option<Arc<Original>> {
+        (process::id() == self.pid).then(Original::this_process)
+    }
+
+    fn is_here(&self) -> bool {
+        self.original.get().is_some_and(|original| original.as_ref().is_some_and(|original| !original.is_elsewhere()))
+    }
 }
 
 /// What is known of one job.
@@ -35,8 +48,8 @@ thread_local! {
 }
 
 /// To be called once, on the thread that runs the jobs.
-pub(super) fn open(worker: String, index: u32, desk: Desk) {
-    PLACE.set(Some(Arc::new(Place { worker, index, desk, original: Original::this_process() })));
+pub(super) fn open(index: u32, desk: Desk) {
+    PLACE.set(Some(Arc::new(Place { index, desk, pid: process::id(), original: OnceLock::new() })));
 }
 
 /// A job begins: that of `request`, or the one of that index if it has several.
@@ -103,18 +116,22 @@ pub struct Current {
 #[must_use]
 pub fn current() -> Current {
     let place = PLACE.with_borrow(Clone::clone);
-    Current { at: place.filter(|place| !place.original.is_elsewhere()).zip(NOW.get()) }
+    let place = place.filter(|place| {
+        place.original.get_or_init(|| place.find());
+        place.is_here()
+    });
+    Current { at: place.zip(NOW.get()) }
 }
 
 impl Current {
     fn at(&self) -> Option<&(Arc<Place>, Now)> {
-        self.at.as_ref().filter(|(place, _)| !place.original.is_elsewhere())
+        self.at.as_ref().filter(|(place, _)| place.is_here())
     }
 
     /// The name of the worker, or of this process if it is none.
     #[must_use]
     pub fn worker(&self) -> String {
-        self.at().map_or_else(|| current_process().name().to_owned(), |(place, _)| place.worker.clone())
+        current_process().name().to_owned()
     }
 
     /// The worker's number in its pool, from 0; a worker that replaces another one has the same.
@@ -179,7 +196,7 @@ impl Current {
 impl fmt::Debug for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.at() {
-            Some((place, now)) => write!(f, "Current(job {} in {}, attempt {})", now.job, place.worker, now.attempt),
+            Some((_, now)) => write!(f, "Current(job {} in {}, attempt {})", now.job, self.worker(), now.attempt),
             None => f.write_str("Current(no job)"),
         }
     }

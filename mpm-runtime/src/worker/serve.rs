@@ -13,30 +13,32 @@ use crate::codec::{Call, CallError, panic_message};
 use crate::error::{Phase, WorkerExit};
 use crate::link::{Answer, Corrupt, Desk, Kind, Request, WorkerEnd};
 use crate::registry::{Registration, Registry};
-use crate::start::Setup;
+use crate::start::{Setup, current_process};
 use crate::sys::{fault_point, say};
 
 /// Runs jobs until the parent says stop.
-pub(crate) fn serve(setup: Setup) -> WorkerExit {
-    let Setup { link, registry, worker, index, max_jobs, objects } = setup;
+pub(crate) fn serve(setup: Box<Setup>) -> WorkerExit {
     // It ends with the process. Closing what a job has closed already would abort: std checks that in debug builds.
-    let mut link = ManuallyDrop::new(link);
+    let mut setup = ManuallyDrop::new(setup);
+    let Setup { link, registry, index, max_jobs, objects } = &mut **setup;
+    let (registry, index, max_jobs, objects) = (*registry, *index, *max_jobs, *objects);
     let desk = link.desk();
-    current::open(worker.clone(), index, desk.clone());
+    current::open(index, desk.clone());
     let mut scratch = Vec::new();
     let mut jobs = 0;
     keep_at_most(objects);
     loop {
         let done = match link.claim() {
-            Ok(Some(request)) if request.items > 0 => run_items(&mut link, registry, &request, &desk, &mut scratch),
-            Ok(Some(request)) => run(&mut link, registry, &request, &desk, &mut scratch).map(|()| 1),
+            Ok(Some(request)) if request.items > 0 => run_items(link, registry, &request, &desk, &mut scratch),
+            Ok(Some(request)) => run(link, registry, &request, &desk, &mut scratch).map(|()| 1),
             Ok(None) => break,
             Err(corrupt) => Err(corrupt),
         };
         match done {
             Ok(count) => jobs += count,
             Err(corrupt) => {
-                say(&format!("mpm: worker {worker} ends: its link cannot be used any more: {corrupt}"));
+                let worker = current_process();
+                say(&format!("mpm: worker {} ends: its link cannot be used any more: {corrupt}", worker.name()));
                 return WorkerExit::LinkDamaged;
             }
         }
