@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use mpm::{DidRun, HowItEnded, JobError, Pool, WorkerExit, worker};
+use mpm::{DidRun, HowItEnded, JobError, Pool, StartMethod, WorkerExit, worker};
 use mpm_tests::{
-    Gate, alone, close_descriptor, fork_and_return, in_forked_copy, join_the_parents_group, limit_file_size, wait_at, watchdog,
+    Gate, alone, alone_with_one_thread, close_descriptor, fork_and_return, in_forked_copy, join_the_parents_group, limit_file_size,
+    wait_at, watchdog,
 };
 
 #[worker]
@@ -111,6 +112,30 @@ fn a_forked_copy_can_have_a_pool_of_its_own() {
         });
         assert!(worked);
         assert_eq!(pool.run(add::job(3, 4)).unwrap(), 7);
+    });
+}
+
+/// Whether copies of the worker stand for no job, one made before the job has asked who it is and one after that; and its own number.
+#[worker]
+fn asks_who_it_is() -> (bool, bool, Option<u64>) {
+    let stands_for_none = || in_forked_copy(|| mpm::current().job().is_none() && !mpm::current().is_cancelled());
+    let before = stands_for_none();
+    let here = mpm::current();
+    (before, stands_for_none() && in_forked_copy(|| here.job().is_none()), here.job())
+}
+
+/// Each worker finds out when a job first asks, and a copy may ask before that.
+#[mpm::test]
+fn a_forked_copy_of_a_worker_stands_for_no_job() {
+    alone_with_one_thread("a_forked_copy_of_a_worker_stands_for_no_job", || {
+        for method in [StartMethod::Fork, StartMethod::Spawn, StartMethod::ForkServer] {
+            let pool = Pool::builder().workers(1).start(method).build().unwrap();
+            for _ in 0..3 {
+                let job = pool.submit(asks_who_it_is::job()).unwrap();
+                let number = job.id();
+                assert_eq!(job.wait().unwrap(), (true, true, Some(number)), "{method}");
+            }
+        }
     });
 }
 
