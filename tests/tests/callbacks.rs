@@ -9,6 +9,8 @@
 mod ends;
 #[path = "behaviours/jobs.rs"]
 mod jobs;
+#[path = "callbacks/judges.rs"]
+mod judges;
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};

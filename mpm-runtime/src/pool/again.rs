@@ -1,12 +1,13 @@
 //! Jobs that are tried again: what is done with the end of a try, and with results that somebody judges first.
 
 use std::hash::{BuildHasher, RandomState};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::callbacks::guarded;
 use super::cell::{Cell, Facts, Raw};
 use super::core::Core;
+use super::done::not_copied;
 use super::ended::Ended;
 use super::member::Waiting;
 use super::pin::Pin;
@@ -15,7 +16,7 @@ use super::rules::Retrying;
 use crate::error::{JobError, Poisoned};
 use crate::link::{Bytes, Received};
 
-/// A result that is to be judged, outside of the pool's lock: that runs code of the user's.
+/// A result that is to be judged, on a thread of its own: that runs code of the user's, which may want the pool.
 #[derive(Debug)]
 pub(super) struct Judged {
     cell: Arc<Cell>,
@@ -53,7 +54,7 @@ impl Retrying {
     /// What becomes of the job of `cell` after a try that has ended so.
     pub(super) fn after(&self, cell: &Cell, outcome: Raw) -> Next {
         match outcome {
-            Raw::Value(_) if self.judge.is_some() => Next::Judged(outcome),
+            Raw::Value(_) if self.judge().is_some() => Next::Judged(outcome),
             Raw::Value(_) => Next::Ends(outcome),
             Raw::Failed(_) => self.after_failure(cell, outcome),
         }
@@ -117,10 +118,10 @@ impl Core {
                 None => self.jobs_ended.end_for_good(cell, outcome, facts),
             }
         }
-        let judged = &mut self.jobs_ended.judged;
-        self.wake |= !judged.is_empty();
-        self.judging += judged.len();
-        self.to_judge.append(judged);
+        for judged in std::mem::take(&mut self.jobs_ended.judged) {
+            self.judging += 1;
+            self.judges.judge(judged);
+        }
     }
 
     /// Takes up a job whose result has been judged.
@@ -142,31 +143,24 @@ impl Core {
 }
 
 impl super::shared::Shared {
-    /// Judges results: runs code of the user's.
-    pub(super) fn judge(&self, judged: Vec<Judged>) {
-        for mut one in judged {
-            let mut again = false;
-            let judge = one.cell.retrying().and_then(|retrying| retrying.judge.clone());
-            if let (Some(judge), Raw::Value(value)) = (judge, one.outcome) {
+    /// Judges a result: runs code of the user's.
+    pub(super) fn judge(&self, mut judged: Judged) {
+        let mut again = false;
+        let judge = judged.cell.retrying().and_then(Retrying::judge);
+        judged.outcome = match (judge, judged.outcome) {
+            (Some(judge), Raw::Value(value)) => {
                 let len = value.len() as u64;
-                one.outcome = match value.into_bytes() {
+                match value.into_bytes() {
                     Ok(bytes) => {
-                        again = catch_unwind(AssertUnwindSafe(|| judge(&bytes))).unwrap_or_else(|payload| {
-                            // Its drop may panic once more.
-                            std::mem::forget(payload);
-                            false
-                        });
+                        guarded(|| again = judge(&bytes));
                         Raw::Value(Received::Bytes(bytes))
                     }
-                    Err(error) => Raw::Failed(JobError::Decode(Box::new(crate::error::DataError {
-                        job: one.cell.id(),
-                        target: one.cell.target,
-                        reason: super::answer::lost_answer(len, &error),
-                        in_worker: false,
-                    }))),
-                };
-                self.with_core(|core| core.judged(one, again));
+                    Err(error) => Raw::Failed(not_copied(&judged.cell, len, &error)),
+                }
             }
-        }
+            // Nobody judges it any more.
+            (_, outcome) => outcome,
+        };
+        self.with_core(|core| core.judged(judged, again));
     }
 }

@@ -1,9 +1,10 @@
-//! The thread on which a pool calls its user's code: what listens to events, what takes the results of `on_stop` jobs, what is to
-//! be called with a job's end. One after the other, in the order in which it has happened.
+//! The threads on which a pool calls its user's code, one call after the other, in the order in which it has happened. One calls
+//! what listens to events, what takes the results of `on_stop` jobs, what is to be called with a job's end. A second one calls what
+//! judges results: the end of a job may wait for that, and a callback may wait for the end of a job.
 //!
 //! | the thread | is entered | is left |
 //! |---|---|---|
-//! | not there | at first | the pool is built with a listener, or gets the first job that calls something: runs |
+//! | not there | at first | the pool is built with a listener, or gets the first job that calls something there: runs |
 //! | runs | | the pool has ended, and all is called: over |
 //! | over | also where it never ran | never |
 //!
@@ -18,12 +19,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle as Thread, ThreadId};
 use std::time::SystemTime;
 
+use super::again::Judged;
 use super::cell::Cell;
 use super::done;
 use super::events::{Event, EventKind};
+use super::shared::Shared;
 use super::stop_jobs::{StopOutcome, StopTakers};
 use crate::link::sync::{AtomicU32, Ordering};
 use crate::sys::{OwnThread, futex_wait_own, futex_wake_own};
+
+/// What the two threads are called.
+pub(super) const CALLBACKS: &str = "mpm-callbacks";
+pub(super) const JUDGES: &str = "mpm-judges";
 
 /// What listens to a pool's events.
 pub(super) type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -36,6 +43,8 @@ enum Call {
     Done(Arc<Cell>),
     /// An `on_stop` job has ended.
     Stopped(Box<StopOutcome>, SystemTime),
+    /// A try at a job has returned something.
+    Judged(Box<Judged>),
 }
 
 /// What a pool calls besides what its jobs bring along.
@@ -99,20 +108,20 @@ impl Callbacks {
         self.stop_targets.get(index).copied().unwrap_or_default()
     }
 
-    /// Makes sure that the thread is there, if it is to come at all.
-    pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
+    /// Makes sure that the thread is there, if it is to come at all. The one that judges results does that for `pool`.
+    pub(super) fn start(self: &Arc<Self>, name: &'static str, pool: Option<&Arc<Shared>>) -> io::Result<()> {
         let mut queue = self.lock();
         if queue.id.is_some() || queue.is_closed {
             return Ok(());
         }
-        let this = Arc::clone(self);
-        let thread = OwnThread::spawn("mpm-callbacks", move |own| this.run(&own))?;
+        let (this, pool) = (Arc::clone(self), pool.map(Arc::clone));
+        let thread = OwnThread::spawn(name, move |own| this.run(&own, pool.as_deref()))?;
         queue.id = Some(thread.thread().id());
         queue.thread = Some(thread);
         Ok(())
     }
 
-    fn run(&self, thread: &OwnThread) {
+    fn run(&self, thread: &OwnThread, pool: Option<&Shared>) {
         let mut outlets = self.outlets.lock().unwrap_or_else(PoisonError::into_inner).take();
         loop {
             let awake = thread.awake();
@@ -123,7 +132,7 @@ impl Callbacks {
             queue.is_asleep = calls.is_empty() && !is_closed;
             drop(queue);
             if !calls.is_empty() {
-                drop(thread.lend(awake, || calls.into_iter().for_each(|call| self.make(outlets.as_ref(), call))));
+                drop(thread.lend(awake, || calls.into_iter().for_each(|call| self.make(outlets.as_ref(), pool, call))));
             } else if is_closed {
                 let _awake = thread.lend(awake, || guarded(|| drop(outlets.take())));
                 self.lock().is_over = true;
@@ -140,7 +149,7 @@ impl Callbacks {
         std::ptr::from_ref(&self.word).cast()
     }
 
-    fn make(&self, outlets: Option<&Outlets>, call: Call) {
+    fn make(&self, outlets: Option<&Outlets>, pool: Option<&Shared>, call: Call) {
         let tell = |event: &Event| {
             if let Some(listener) = outlets.and_then(|outlets| outlets.listener.as_ref()) {
                 guarded(|| listener(event));
@@ -148,6 +157,11 @@ impl Callbacks {
         };
         match call {
             Call::Event(event) => tell(&event),
+            Call::Judged(judged) => {
+                if let Some(pool) = pool {
+                    pool.judge(*judged);
+                }
+            }
             Call::Done(cell) => done::call(cell, |slot| format!("{}-{slot}", self.pool)),
             Call::Stopped(outcome, time) => {
                 if let Some(kind) = outlets.map(|outlets| outlets.takers.take(*outcome)) {
@@ -190,6 +204,16 @@ impl Callbacks {
         if self.is_wanted() {
             self.push(Call::Stopped(Box::new(outcome), SystemTime::now()));
         }
+    }
+
+    /// A result is to be judged.
+    pub(super) fn judge(&self, judged: Judged) {
+        self.push(Call::Judged(Box::new(judged)));
+    }
+
+    /// Whether this is called from there.
+    pub(super) fn is_here(&self) -> bool {
+        self.lock().id == Some(thread::current().id())
     }
 
     /// Nothing more comes.

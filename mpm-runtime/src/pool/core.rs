@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::again::Judged;
 use super::callbacks::Callbacks;
 use super::cell::Cell;
 use super::ended::Ended;
@@ -20,6 +19,7 @@ use super::resize::Pressure;
 use super::roster::Roster;
 use super::settings::Settings;
 use super::size::Size;
+use super::stop_jobs::StopTakers;
 use super::stuck::Look;
 use super::watch::Watch;
 use crate::link::{Patience, Shelf};
@@ -91,8 +91,8 @@ pub(super) struct Core {
     pub(super) later: Later<Waiting>,
     /// Jobs that expire.
     pub(super) expiries: Later<Weak<Cell>>,
-    /// Results that the supervisor is to have judged, and how many jobs are thus in nobody's hands.
-    pub(super) to_judge: Vec<Judged>,
+    /// Where results are judged, and how many jobs are thus in nobody's hands.
+    pub(super) judges: Arc<Callbacks>,
     pub(super) judging: usize,
     /// When the supervisor will look again by itself.
     pub(super) wakes_at: Option<Instant>,
@@ -151,7 +151,7 @@ impl Core {
             shelf,
             later: Later::default(),
             expiries: Later::default(),
-            to_judge: Vec::new(),
+            judges: Callbacks::new("", None, StopTakers::default()),
             judging: 0,
             wakes_at: None,
             callbacks,

@@ -35,7 +35,8 @@ pub(super) fn call(mut cell: Arc<Cell>, name: impl FnOnce(u32) -> String) {
     }
 }
 
-fn not_copied(cell: &Cell, len: u64, error: &std::io::Error) -> JobError {
+/// The outcome of a job whose value this process has no memory to copy.
+pub(super) fn not_copied(cell: &Cell, len: u64, error: &std::io::Error) -> JobError {
     let reason = lost_answer(len, error);
     JobError::Decode(Box::new(DataError { job: cell.id(), target: cell.target, reason, in_worker: false }))
 }

@@ -3,6 +3,7 @@
 //! Threads are told by whoever has taken the response in. Tasks are told by the supervisor alone: their wakers are code of the
 //! user's, which may want a lock that the thread holds that just polls or submits.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,25 @@ use super::again::Judged;
 use super::callbacks::Callbacks;
 use super::cell::{Cell, Facts, Raw, Tell};
 use super::events::EventKind;
+use super::rules::Retrying;
 use crate::error::JobError;
+use crate::registry::Judge;
+
+/// Code of the user's, whose drop is his too: not to be dropped under the pool's lock.
+#[derive(Default)]
+pub(super) struct Bin(Vec<Judge>);
+
+impl Bin {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Bin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bin({})", self.0.len())
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Ended {
@@ -24,8 +43,7 @@ pub(super) struct Ended {
     pub(super) again: Vec<(Duration, Judged)>,
     /// Jobs whose results somebody judges first.
     pub(super) judged: Vec<Judged>,
-    /// Cells that have code of the user's with them, whose drop is his too: not to be dropped under the pool's lock.
-    bin: Vec<Arc<Cell>>,
+    bin: Bin,
     /// Of the pool, but for one that stands in for another for a moment.
     callbacks: Option<Arc<Callbacks>>,
 }
@@ -50,9 +68,7 @@ impl Ended {
             self.tell_failed(&cell, error);
         }
         let calls = cell.on_done().is_some().then(|| Arc::clone(&cell));
-        if calls.is_some() || cell.retrying().is_some_and(|retrying| retrying.judge.is_some()) {
-            self.bin.push(Arc::clone(&cell));
-        }
+        self.bin.0.extend(cell.retrying().and_then(Retrying::take_judge));
         let tell = cell.finish(outcome, facts);
         if let (Some(cell), Some(callbacks)) = (calls, &self.callbacks) {
             callbacks.done(&cell);
@@ -94,7 +110,7 @@ impl Ended {
     }
 
     /// What is to be dropped without the lock.
-    pub(super) fn take_bin(&mut self) -> Vec<Arc<Cell>> {
+    pub(super) fn take_bin(&mut self) -> Bin {
         std::mem::take(&mut self.bin)
     }
 

@@ -190,8 +190,9 @@ impl Pool {
     }
 
     fn wait_for_end(&self) {
-        // The supervisor itself is here when a waker that it called ends the pool: it cannot wait for its own end.
-        if thread::current().id() == self.supervisor_id {
+        // The supervisor itself is here when a waker that it called ends the pool: it cannot wait for its own end. Nor can what
+        // judges a result, for whose job that end waits.
+        if thread::current().id() == self.supervisor_id || self.shared.judges.is_here() {
             return;
         }
         // In a forked copy of the process there is no supervisor to wait for.
@@ -204,6 +205,7 @@ impl Pool {
             None => self.shared.wait_ended(),
         }
         self.shared.callbacks.wait();
+        self.shared.judges.wait();
     }
 
     pub(super) fn target<F: Target>(&self) -> Result<u32, Refusal> {

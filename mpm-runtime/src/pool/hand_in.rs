@@ -3,6 +3,7 @@
 use std::cell::Cell as Slot;
 use std::sync::Arc;
 
+use super::callbacks::{CALLBACKS, JUDGES};
 use super::face::Pool;
 use super::handle::JobHandle;
 use super::rules::Rules;
@@ -35,9 +36,18 @@ impl Pool {
         if let Some(reason) = rules.as_ref().and_then(|rules| rules.refusal()) {
             return Err(Refusal::Option(reason));
         }
-        if rules.as_ref().is_some_and(|rules| rules.on_done.is_some()) {
-            let failed = |e| Refusal::Failed(format!("start the pool's thread for callbacks: {e}").into());
-            self.shared.callbacks.start().map_err(failed)?;
+        if let Some(rules) = &rules {
+            let started = || {
+                if rules.on_done.is_some() {
+                    self.shared.callbacks.start(CALLBACKS, None)?;
+                }
+                if rules.retry.as_ref().is_some_and(|retrying| retrying.judge().is_some()) {
+                    self.shared.judges.start(JUDGES, Some(&self.shared))?;
+                }
+                Ok(())
+            };
+            let failed = |e: std::io::Error| Refusal::Failed(format!("start the pool's thread for callbacks: {e}").into());
+            started().map_err(failed)?;
         }
         Ok(rules)
     }

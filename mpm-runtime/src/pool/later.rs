@@ -83,9 +83,19 @@ impl<T> Later<T> {
 }
 
 impl Later<Weak<Cell>> {
-    /// The next one that is due, of those that somebody has still.
+    /// The next one that is due, of those that have not ended. Nobody waits for the time of a first one that has.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<Arc<Cell>> {
-        std::iter::from_fn(|| self.pop_due(now)).find_map(|cell| cell.upgrade())
+        while let Some(Reverse(first)) = self.heap.peek() {
+            let alive = first.what.upgrade().filter(|cell| !cell.is_finished());
+            if alive.is_some() && first.at > now {
+                return None;
+            }
+            self.heap.pop();
+            if alive.is_some() {
+                return alive;
+            }
+        }
+        None
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In come jobs, out come handles that give each job's one outcome. `core.rs` holds the state behind one lock;
 //! `supervisor.rs` is the one thread that starts, buries and ends members; `policy.rs` decides and does nothing;
-//! `callbacks.rs` is the one thread that calls what the user has to be called.
+//! `callbacks.rs` is the threads that call what the user has to be called.
 
 mod again;
 mod answer;

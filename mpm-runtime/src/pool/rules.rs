@@ -35,7 +35,8 @@ pub(super) struct Rules {
 /// A job that may be tried again.
 pub(super) struct Retrying {
     pub(super) retry: Retry,
-    pub(super) judge: Option<Judge>,
+    /// Until the job has ended.
+    judge: Mutex<Option<Judge>>,
     /// What it takes for another try: the target's number and the arguments.
     kept: OnceLock<(u32, Box<[u8]>)>,
     /// Touched under the pool's lock only.
@@ -72,7 +73,7 @@ impl Rules {
         let retry =
             job.and_then(|job| job.retry.clone()).or_else(|| target?.retries.map(Retry::times)).or_else(|| pool.retry.clone());
         let retry = retry.filter(|retry| retry.times > 0).map(|retry| {
-            let judge = job.and_then(|job| job.retry_if.clone());
+            let judge = Mutex::new(job.and_then(|job| job.retry_if.clone()));
             Box::new(Retrying { retry, judge, kept: OnceLock::new(), tries: Mutex::default() })
         });
         let on_done = job.and_then(|job| job.on_done.clone());
@@ -134,6 +135,16 @@ impl Cell {
 impl Retrying {
     pub(super) fn tries(&self) -> MutexGuard<'_, Tries> {
         self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What judges the results.
+    pub(super) fn judge(&self) -> Option<Judge> {
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The job has ended: nothing is judged any more.
+    pub(super) fn take_judge(&self) -> Option<Judge> {
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Keeps what another try takes.

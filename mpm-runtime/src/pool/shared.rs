@@ -6,10 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
-use super::again::Judged;
 use super::callbacks::Callbacks;
 use super::cell::{Cell, Tell};
 use super::core::Core;
+use super::ended::Bin;
 use super::hooks::WorkerHooks;
 use super::settings::Settings;
 use crate::error::{JobError, Refusal};
@@ -24,9 +24,8 @@ use crate::sys::{Doorbell, Exit, Original, usable_cpus};
 pub(super) struct Changes {
     told: SmallVec<[Tell; 1]>,
     tasks: Vec<Tell>,
-    judged: Vec<Judged>,
     /// To be dropped when the lock is gone.
-    bin: Vec<Arc<Cell>>,
+    bin: Bin,
     /// Somebody waits for room, and there is some.
     room: bool,
     /// Those who wait for the end of the pool, or of workers, are to look.
@@ -38,8 +37,7 @@ impl Core {
     /// Whether nobody has to be told of what has changed.
     fn is_quiet(&self) -> bool {
         let minds_the_queue = self.blocked > 0 || self.ending.is_some();
-        let minds_more = self.has_restarted || !self.to_judge.is_empty();
-        self.jobs_ended.is_empty() && !self.wake && !self.ended && !minds_the_queue && !minds_more
+        self.jobs_ended.is_empty() && !self.wake && !self.ended && !minds_the_queue && !self.has_restarted
     }
 }
 
@@ -50,22 +48,13 @@ impl Changes {
         let (told, any_ended) = core.jobs_ended.take();
         let (freed, wake, ended) = (std::mem::take(&mut core.freed), std::mem::take(&mut core.wake), core.ended);
         // Whoever takes in the last response of a pool that is ending, the supervisor must see that it was the last.
-        let wake_supervisor = wake
-            || core.jobs_ended.has_tasks()
-            || !core.to_judge.is_empty()
-            || (core.ending.is_some() && !ended && (freed || any_ended));
+        let wake_supervisor = wake || core.jobs_ended.has_tasks() || (core.ending.is_some() && !ended && (freed || any_ended));
         let ended = ended || std::mem::take(&mut core.has_restarted);
-        Self { told, tasks: Vec::new(), judged: Vec::new(), bin, room: freed && core.blocked > 0, ended, wake_supervisor }
+        Self { told, tasks: Vec::new(), bin, room: freed && core.blocked > 0, ended, wake_supervisor }
     }
 
     pub(super) fn is_nothing(&self) -> bool {
-        self.told.is_empty()
-            && self.tasks.is_empty()
-            && self.judged.is_empty()
-            && self.bin.is_empty()
-            && !self.room
-            && !self.ended
-            && !self.wake_supervisor
+        self.told.is_empty() && self.tasks.is_empty() && self.bin.is_empty() && !self.room && !self.ended && !self.wake_supervisor
     }
 }
 
@@ -84,6 +73,8 @@ pub(super) struct Shared {
     pub(super) plan: Arc<Plan>,
     pub(super) hooks: WorkerHooks,
     pub(super) callbacks: Arc<Callbacks>,
+    /// Where results are judged: the core's.
+    pub(super) judges: Arc<Callbacks>,
     pub(super) registry: &'static Registry,
     pub(super) doorbell: Doorbell,
     pub(super) shelf: Arc<Shelf>,
@@ -113,7 +104,8 @@ impl Shared {
         let shelf = Shelf::new(settings.size.most);
         let most_workers = AtomicU32::new(u32::try_from(settings.size.most).unwrap_or(u32::MAX));
         let counts_jobs = AtomicBool::new(settings.limits.max_jobs.is_some());
-        let core = Mutex::new(Core::new(&settings, usable_cpus(), Arc::clone(&shelf), Arc::clone(&callbacks)));
+        let core = Core::new(&settings, usable_cpus(), Arc::clone(&shelf), Arc::clone(&callbacks));
+        let (judges, core) = (Arc::clone(&core.judges), Mutex::new(core));
         let doorbell = Doorbell::new()?;
         let original = Original::this_process();
         let (room, ended, inbox) = (Condvar::new(), Condvar::new(), Mutex::default());
@@ -122,6 +114,7 @@ impl Shared {
             plan,
             hooks,
             callbacks,
+            judges,
             registry,
             doorbell,
             shelf,
@@ -153,8 +146,8 @@ impl Shared {
         let mut core = self.lock();
         let result = change(&mut core);
         core.take_up_again();
-        let (tasks, judged) = (core.jobs_ended.take_tasks(), std::mem::take(&mut core.to_judge));
-        (result, Changes { tasks, judged, ..Changes::of(&mut core) })
+        let tasks = core.jobs_ended.take_tasks();
+        (result, Changes { tasks, ..Changes::of(&mut core) })
     }
 
     pub(super) fn unlock(&self, mut core: MutexGuard<'_, Core>) {
@@ -168,7 +161,7 @@ impl Shared {
 
     /// Tells everybody of what has changed. Runs code of the user's: the wakers of tasks.
     pub(super) fn tell(&self, changes: Changes) {
-        let Changes { told, tasks, judged, bin, room, ended, wake_supervisor } = changes;
+        let Changes { told, tasks, bin, room, ended, wake_supervisor } = changes;
         if wake_supervisor {
             self.doorbell.ring();
         }
@@ -179,7 +172,6 @@ impl Shared {
             self.ended.notify_all();
         }
         told.into_iter().chain(tasks).for_each(Tell::tell);
-        self.judge(judged);
         drop(bin);
     }
 

@@ -76,6 +76,7 @@ impl Supervisor {
             core.ended = true;
             core.emit(|| EventKind::PoolEnded);
             core.callbacks.close();
+            core.judges.close();
         });
         drop(self);
         // Handles may outlive the pool, and with them what they share.

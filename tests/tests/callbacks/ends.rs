@@ -14,7 +14,7 @@ use crate::jobs::{double, pass, pid, pool_of, worker_counts};
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Every way to end a pool that still exists afterwards.
-const ENDS: [fn(&Pool); 4] = [Pool::join, Pool::kill, |pool| pool.shutdown(LONG), |pool| pool.shutdown(Duration::ZERO)];
+pub(crate) const ENDS: [fn(&Pool); 4] = [Pool::join, Pool::kill, |pool| pool.shutdown(LONG), |pool| pool.shutdown(Duration::ZERO)];
 
 #[mpm::test]
 fn the_end_comes_after_the_last_callback() {
