@@ -114,7 +114,10 @@ impl Core {
             let retrying = cell.retrying().filter(|retrying| !takes_none && !is_bound && !retrying.tries().is_last);
             let next = retrying.and_then(|retrying| retrying.next_try(&cell)).zip(Instant::now().checked_add(wait));
             match next {
-                Some((job, at)) => self.try_later(at, job),
+                Some((job, at)) => {
+                    self.jobs_ended.retried(&cell, &outcome, wait);
+                    self.try_later(at, job);
+                }
                 None => self.jobs_ended.end_for_good(cell, outcome, facts),
             }
         }

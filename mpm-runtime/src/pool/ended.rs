@@ -94,6 +94,20 @@ impl Ended {
         }
     }
 
+    /// Tells of a job that is tried again.
+    pub(super) fn retried(&self, cell: &Cell, outcome: &Raw, retry_in: Duration) {
+        if let Some(callbacks) = &self.callbacks {
+            callbacks.emit(|| {
+                let error = match outcome {
+                    Raw::Failed(error) => Some(error.clone()),
+                    Raw::Value(_) => None,
+                };
+                // The next one is counted already.
+                EventKind::JobRetried { job: cell.id(), target: cell.target, attempt: cell.attempt() - 1, error, retry_in }
+            });
+        }
+    }
+
     /// So many jobs of a chunk have ended, and somebody may have to be told.
     pub(super) fn several(&mut self, count: u32, tell: Option<Tell>) {
         self.count += count as usize;

@@ -1,4 +1,4 @@
-//! What a pool tells whoever listens: each start and end of a worker, each job without a value, its own end.
+//! What a pool tells whoever listens: each start and end of a worker, each job without a value or tried again, its own end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -110,6 +110,20 @@ pub enum EventKind {
         /// What its handle gives.
         error: JobError,
     },
+    /// A try at a job has failed, or returned what [`Job::retry_if`](crate::Job::retry_if) does not want, and the job is tried again.
+    #[non_exhaustive]
+    JobRetried {
+        /// The job's id.
+        job: u64,
+        /// The name of its target.
+        target: &'static str,
+        /// Which try that was, from 1.
+        attempt: u32,
+        /// How it failed; `None` if it returned.
+        error: Option<JobError>,
+        /// When the next try comes.
+        retry_in: Duration,
+    },
     /// The pool gives up; see [`JobError::PoolFailed`].
     #[non_exhaustive]
     PoolFailed {
@@ -145,6 +159,15 @@ impl fmt::Display for EventKind {
             }
             // It names the job.
             Self::JobFailed { error, .. } => error.fmt(f),
+            Self::JobRetried { error: Some(error), attempt, retry_in, .. } => {
+                write!(f, "try {attempt}: {error}; the next one comes in {retry_in:.1?}")
+            }
+            Self::JobRetried { job, target, attempt, error: None, retry_in } => {
+                write!(
+                    f,
+                    "try {attempt} at job {job} (`{target}`) returned what is to be tried again; the next one comes in {retry_in:.1?}"
+                )
+            }
             Self::PoolFailed { reason } => write!(f, "the pool failed: {reason}"),
             Self::PoolEnded => f.write_str("the pool has ended"),
         }

@@ -1,9 +1,9 @@
 //! Events: each worker's start and end told once, with one reason, in order.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use mpm::{EndReason, Event, EventKind, HowItEnded, JobError, StartMethod, worker};
+use mpm::{EndReason, Event, EventKind, HowItEnded, JobError, Retry, StartMethod, worker};
 use mpm_tests::{Gate, Log, kill};
 use tempfile::TempDir;
 
@@ -13,6 +13,7 @@ conform!(
     n193_reasons_once,
     events_come_in_order,
     jobs_without_a_value_are_told,
+    each_further_try_is_told,
     a_pool_that_fails_tells_why,
     who_listens_may_panic_and_is_dropped_at_the_end,
 );
@@ -156,6 +157,42 @@ fn jobs_without_a_value_are_told(method: StartMethod) {
     assert_eq!(exit_id - panic_id, 4);
     let [(first, _, JobError::Died(death)), (second, target, JobError::Cancelled(_))] = last else { panic!("{method}: {last:?}") };
     assert_eq!((*first, death.job, *second, *target), (died, died, id, double::NAME), "{method}");
+}
+
+/// Dies at its first try, and returns which it is.
+#[worker]
+fn dies_first() -> u32 {
+    match mpm::current().attempt() {
+        1 => std::process::abort(),
+        attempt => attempt,
+    }
+}
+
+fn each_further_try_is_told(method: StartMethod) {
+    let (builder, log) = listening(method, 1);
+    let pool = builder.build().unwrap();
+    let wait = Duration::from_millis(3);
+    let job = dies_first::job().retries(Retry::times(5).backoff(wait, wait)).retry_if(|attempt| *attempt < 4);
+    let job = pool.submit(job).unwrap();
+    let id = job.id();
+    assert_eq!(job.wait().unwrap(), 4);
+    pool.join();
+    let events = log.take();
+    let told: Vec<_> = events.iter().filter(|event| matches!(event.kind, EventKind::JobRetried { .. })).collect();
+    let attempts: Vec<_> = told
+        .iter()
+        .map(|event| match &event.kind {
+            EventKind::JobRetried { job, target, attempt, error, retry_in, .. } => {
+                assert_eq!((*job, *target), (id, dies_first::NAME));
+                assert!(*retry_in <= wait);
+                (*attempt, error.as_ref().is_some_and(JobError::is_died))
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(attempts, [(1, true), (2, false), (3, false)], "{method}");
+    assert!(told[0].to_string().contains("try 1: ") && told[1].to_string().contains(&format!("try 2 at job {id}")), "{told:?}");
+    assert!(!events.iter().any(|event| matches!(event.kind, EventKind::JobFailed { .. })), "it has returned in the end");
 }
 
 fn a_pool_that_fails_tells_why(method: StartMethod) {
