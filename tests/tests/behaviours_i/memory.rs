@@ -8,8 +8,9 @@ use mpm::{EndReason, JobError, Limits, Pool, StartMethod, worker};
 use mpm_tests::{Gate, process_gone, wait_at, wait_until};
 use tempfile::TempDir;
 
+use crate::methods::by_all_methods;
 use crate::pools::{build, double, pid};
-use crate::{by_all_methods, resident, wait_for_another, wait_for_workers};
+use crate::{resident, wait_for_another, wait_for_workers};
 
 by_all_methods!(i127_memory_recycling, i128_the_soft_limit_lets_the_job_finish, i128_the_hard_limit_kills_the_job);
 
