@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[path = "behaviours_k/helpers.rs"]
+mod helpers;
 #[path = "behaviours/jobs.rs"]
 mod jobs;
 #[path = "behaviours/methods.rs"]
