@@ -98,7 +98,10 @@ fn i123_forced_kill_while_a_worker_hits_its_limit(method: StartMethod) {
         for job in jobs {
             match job.wait() {
                 Ok(_) if round % 2 == 1 => {}
-                Err(JobError::Cancelled(_)) => {}
+                Err(error @ JobError::Cancelled(_)) => {
+                    let text = error.to_string();
+                    assert!(["pool was shut down", "pool was killed", "pool ended"].iter().any(|end| text.contains(end)), "{text}");
+                }
                 other => panic!("{other:?}"),
             }
         }

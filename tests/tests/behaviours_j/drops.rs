@@ -1,22 +1,24 @@
-//! Behaviours 139 and 141: the pool, or the program that has it, is gone before its jobs.
+//! Behaviours 139 to 141: the pool, or the program that has it, is gone before its jobs.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process;
 use std::sync::OnceLock;
 use std::thread;
 
 use mpm::{JobError, Pool, StartMethod, worker};
-use mpm_tests::{Gate, doomed, process_gone, report, wait_at, wait_until};
+use mpm_tests::{Gate, at_exit, doomed, process_gone, report, wait_at, wait_until};
 use tempfile::TempDir;
 
 use crate::jobs::worker_counts;
 use crate::methods::by_all_methods;
-use crate::pools::{build, pass, pid, pool_of};
+use crate::pools::{build, double, pass, pid, pool_of};
 use crate::{LONG, is_cancelled, nobody_is_left};
 
 by_all_methods!(
     j139_main_returns_and_the_pool_lives_in_a_static,
     j139_main_returns_and_drops_its_pool,
+    j140_submit_from_an_exit_hook,
     j141_dropped_with_jobs_running,
     j141_dropped_before_its_workers_are_there,
 );
@@ -90,6 +92,39 @@ fn j139_main_returns_and_drops_its_pool(method: StartMethod) {
         let done = [0, 1, 2].map(|n| folder.path().join(format!("job {n}")).exists());
         assert_eq!(done, [true, joins, joins], "{}", process.output());
         assert!(!process.output().contains("panicked"), "{}", process.output());
+    }
+}
+
+/// What a job's outcome was in an exit hook of the program.
+extern "C" fn submits_at_the_end() {
+    let (pool, folder) = (POOL.get().unwrap(), FOLDER.get().unwrap());
+    let outcome = match pool.run(double::job(4)) {
+        Ok(value) => value.to_string(),
+        Err(error) => error.to_string(),
+    };
+    fs::write(folder.join("outcome"), outcome).unwrap();
+}
+
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// The program runs still, and so does a pool that nobody has ended; one that has ended refuses with the reason.
+fn j140_submit_from_an_exit_hook(method: StartMethod) {
+    for joins in [false, true] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("joins"), joins.to_string()).unwrap();
+        let mut process = doomed(&format!("drops::j140_submit_from_an_exit_hook::{method}"), folder.path(), |folder| {
+            let built = pool_of(1, method);
+            let pool = POOL.get_or_init(|| built);
+            assert!(pool.run(pid::job()).is_ok());
+            FOLDER.set(folder.to_owned()).unwrap();
+            if fs::read_to_string(folder.join("joins")).unwrap() == "true" {
+                pool.join();
+            }
+            at_exit(submits_at_the_end);
+        });
+        assert_eq!(process.wait().code(), Some(0), "{}", process.output());
+        let outcome = fs::read_to_string(folder.path().join("outcome")).unwrap();
+        assert!(if joins { outcome.contains("takes no more jobs") } else { outcome == "8" }, "{outcome}");
     }
 }
 
