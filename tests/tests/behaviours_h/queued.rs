@@ -19,6 +19,7 @@ by_all_methods!(
     h117_map_cancel,
     h117_map_cancelled_by_the_end_of_its_pool,
     h117_map_dropped,
+    h117_jobs_of_a_map_keep_their_wishes,
 );
 
 /// A call with the number of a job, and whether it was cancelled.
@@ -118,6 +119,26 @@ fn h115_finished(method: StartMethod) {
     assert!(job.wait().unwrap_err().is_died());
 }
 
+/// Each job of a map keeps what was asked for it, also behind many short ones.
+fn h117_jobs_of_a_map_keep_their_wishes(method: StartMethod) {
+    let calls: Log<Option<String>> = Log::default();
+    let pool = build(Pool::builder().workers(2), method);
+    let jobs = (0..4_000).map(|n| {
+        let calls = calls.clone();
+        let job = double::job(n);
+        if n % 100 == 99 {
+            job.tag(n.to_string()).on_done(move |done| calls.add(done.report.tag.map(|tag| tag.to_string())))
+        } else {
+            job
+        }
+    });
+    assert!(pool.map_jobs(jobs).zip(0..).all(|(outcome, n)| outcome.unwrap() == 2 * n));
+    pool.join();
+    let mut calls: Vec<u64> = calls.take().into_iter().map(|tag| tag.unwrap().parse().unwrap()).collect();
+    calls.sort_unstable();
+    assert_eq!(calls, (0..40).map(|n| 100 * n + 99).collect::<Vec<_>>());
+}
+
 const BEFORE: u32 = 10;
 const ALL: u32 = 40;
 
@@ -126,24 +147,26 @@ fn inputs<'a>(folder: &'a TempDir, gate: &'a str) -> impl Iterator<Item = (&'a s
     (0..ALL).map(move |n| (folder.path(), n, if n == BEFORE { gate } else { "" }))
 }
 
-/// What has started goes on, what remains yields `Cancelled`, one for each input: here with a handle for each of them.
+/// What has started goes on, what remains yields `Cancelled`, in order and one for each input.
 fn h117_map_cancel(method: StartMethod) {
     let (folder, ran) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let gate = Gate::new(folder.path(), "gate");
     let path = gate.path();
     let pool = build(Pool::builder().workers(1), method);
+    // Short ones would travel together, if they had no tag.
+    assert_eq!(pool.map::<double>(0..3_000).filter(Result::is_ok).count(), 3_000);
     let jobs = inputs(&ran, &path).map(|(folder, n, gate)| mark::job(folder, n, gate).tag("map"));
-    let jobs: Vec<_> = jobs.map(|job| pool.submit(job).unwrap()).collect();
+    let mut outcomes = pool.map_jobs(jobs).look_ahead(ALL as usize);
+    for n in 0..BEFORE {
+        assert_eq!(outcomes.next().unwrap().unwrap(), n);
+    }
     gate.wait_for(1);
     assert_eq!(pool.cancel_tagged("map"), (ALL - BEFORE - 1) as usize);
     gate.open();
-    for (n, job) in (0..).zip(jobs) {
-        match job.wait() {
-            Ok(value) => assert!(n <= BEFORE && value == n),
-            Err(JobError::Cancelled(_)) => assert!(n > BEFORE, "{n} had started"),
-            Err(error) => panic!("{error}"),
-        }
-    }
+    assert_eq!(outcomes.next().unwrap().unwrap(), BEFORE, "it has started");
+    let rest: Vec<_> = outcomes.collect();
+    assert_eq!(rest.len(), (ALL - BEFORE - 1) as usize);
+    assert!(rest.into_iter().all(|outcome| matches!(outcome, Err(JobError::Cancelled(_)))));
     assert_eq!(marks(ran.path()), (0..=BEFORE).collect::<Vec<_>>());
     assert_eq!(pool.run(double::job(4)).unwrap(), 8, "the pool goes on");
 }
