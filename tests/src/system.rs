@@ -91,6 +91,16 @@ pub fn block_signal(signal: i32) {
     check("pthread_sigmask", unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut()) });
 }
 
+/// Ignores a signal in the calling process.
+///
+/// # Panics
+/// If the system refuses.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN installs no code that could run in a signal context (signal(2)).
+    let before = unsafe { libc::signal(signal, libc::SIG_IGN) };
+    assert_ne!(before, libc::SIG_ERR, "signal: {}", io::Error::last_os_error());
+}
+
 static ALARMS: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn count_alarm(_: libc::c_int) {

@@ -13,6 +13,8 @@ mod limits;
 mod loops;
 #[path = "behaviours_i/memory.rs"]
 mod memory;
+#[path = "behaviours/methods.rs"]
+mod methods;
 #[path = "behaviours_i/restarts.rs"]
 mod restarts;
 #[path = "behaviours_i/sizes.rs"]
@@ -58,32 +60,4 @@ fn wait_for_another(pool: &Pool, before: u32) -> u32 {
 fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
-}
-
-/// A test for each start method, which runs alone in its process.
-macro_rules! by_all_methods {
-    ($($behaviour:ident),* $(,)?) => {$(
-        mod $behaviour {
-            #[mpm::test]
-            fn spawn() {
-                crate::alone_by(module_path!(), mpm::StartMethod::Spawn, super::$behaviour);
-            }
-
-            #[mpm::test]
-            fn fork() {
-                crate::alone_by(module_path!(), mpm::StartMethod::Fork, super::$behaviour);
-            }
-
-            #[mpm::test]
-            fn forkserver() {
-                crate::alone_by(module_path!(), mpm::StartMethod::ForkServer, super::$behaviour);
-            }
-        }
-    )*};
-}
-use by_all_methods;
-
-fn alone_by(path: &str, method: mpm::StartMethod, behaviour: fn(mpm::StartMethod)) {
-    let (_, module) = path.split_once("::").unwrap();
-    mpm_tests::alone(&format!("{module}::{method}"), || behaviour(method));
 }

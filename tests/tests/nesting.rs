@@ -177,13 +177,13 @@ fn j145_kill_with_nested_pools(method: StartMethod) {
         let gate = Gate::new(folder.path(), "gate");
         let path = gate.path();
         let pool = Pool::builder().workers(1).start(method).grace(Duration::from_millis(10)).build().unwrap();
-        let job = pool.submit(deep_and_wait::job(method, 2, &path, levels.path())).unwrap();
+        let job = pool.submit(deep_and_wait::job(method, 3, &path, levels.path())).unwrap();
         gate.wait_for(1);
         end(&pool);
         drop(pool);
         assert!(job.wait().unwrap_err().is_cancelled());
         let pids = pids_in(levels.path());
-        assert_eq!(pids.len(), 3, "{method}, {round}");
+        assert_eq!(pids.len(), 4, "{method}, {round}");
         wait_until("no worker of any level is left", || pids.iter().all(|pid| process_gone(*pid)));
     }
 }

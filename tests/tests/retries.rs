@@ -6,6 +6,12 @@
 
 #[path = "behaviours/jobs.rs"]
 mod jobs;
+#[path = "behaviours/methods.rs"]
+mod methods;
+
+#[expect(dead_code, reason = "not all of it is needed here")]
+#[path = "start/pools.rs"]
+mod pools;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +23,7 @@ use mpm_tests::{Gate, block_on, children_of, watchdog};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-const METHODS: [StartMethod; 2] = [StartMethod::Spawn, StartMethod::ForkServer];
+methods::by_all_methods!(a_job_that_dies_is_tried_again_in_another_worker);
 
 /// How the first tries at a job go.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -65,18 +71,14 @@ fn soon(times: u32) -> Retry {
     Retry::times(times).backoff(Duration::from_millis(1), Duration::from_millis(4))
 }
 
-#[mpm::test]
-fn a_job_that_dies_is_tried_again_in_another_worker() {
-    let _watchdog = watchdog();
-    for method in METHODS {
-        let folder = TempDir::new().unwrap();
-        let pool = Pool::builder().workers(2).start(method).build().unwrap();
-        let job = pool.submit(fail_first::job(Fails::Dies(Way::Abort), 2, folder.path()).retries(soon(2))).unwrap();
-        mpm::wait_all(std::slice::from_ref(&job));
-        assert_eq!(job.report().attempt, 3);
-        assert_eq!(job.wait().unwrap(), Ok(3));
-        assert_eq!(tries(folder.path()), (vec![1, 2, 3], 3));
-    }
+fn a_job_that_dies_is_tried_again_in_another_worker(method: StartMethod) {
+    let folder = TempDir::new().unwrap();
+    let pool = pools::build(Pool::builder().workers(2), method);
+    let job = pool.submit(fail_first::job(Fails::Dies(Way::Abort), 2, folder.path()).retries(soon(2))).unwrap();
+    mpm::wait_all(std::slice::from_ref(&job));
+    assert_eq!(job.report().attempt, 3);
+    assert_eq!(job.wait().unwrap(), Ok(3));
+    assert_eq!(tries(folder.path()), (vec![1, 2, 3], 3));
 }
 
 #[mpm::test]

@@ -51,6 +51,13 @@ pub enum EventKind {
         /// How long that took since it has started.
         took: Duration,
     },
+    /// The process that forks the workers had ended, and another one has taken its place: once for each time, when a worker was next
+    /// wanted. Workers that it had forked have gone on.
+    #[non_exhaustive]
+    TemplateRestarted {
+        /// How the former one ended.
+        reason: Arc<str>,
+    },
     /// A worker could not be started, or ended before it was of any use.
     #[non_exhaustive]
     StartFailed {
@@ -145,6 +152,7 @@ impl fmt::Display for EventKind {
         match self {
             Self::WorkerStarted { worker, pid, method } => write!(f, "worker {worker} (pid {pid}) started by {method}"),
             Self::WorkerReady { worker, pid, took } => write!(f, "worker {worker} (pid {pid}) is ready after {took:.1?}"),
+            Self::TemplateRestarted { reason } => write!(f, "{reason}; another one has taken its place"),
             Self::StartFailed { reason, retry_in: Some(wait), .. } => write!(f, "{reason}; the next try comes in {wait:?}"),
             Self::StartFailed { reason, retry_in: None, .. } => write!(f, "{reason}; the pool gives up"),
             Self::WorkerEnding { worker, pid, reason } => write!(f, "worker {worker} (pid {pid}) is to end: {reason}"),

@@ -129,10 +129,11 @@ impl Pool {
     /// }
     /// ```
     pub fn map<'a, F: Target>(&'a self, inputs: impl IntoIterator<Item = F::Args<'a>> + 'a) -> Map<'a, F> {
-        Map::new(self, Box::new(inputs.into_iter()))
+        Map::new(self, Box::new(inputs.into_iter().map(Job::new)))
     }
 
-    /// As [`map`](Self::map), over jobs of one target: for the methods of objects, whose jobs know their object.
+    /// As [`map`](Self::map), over jobs of one target: for the methods of objects, whose jobs know their object, and for jobs with a tag,
+    /// a time limit or another wish of their own, which travel one by one.
     ///
     /// ```
     /// use mpm::{Pool, worker};
@@ -160,12 +161,12 @@ impl Pool {
     /// }
     /// ```
     pub fn map_jobs<'a, F: Target>(&'a self, jobs: impl IntoIterator<Item = Job<'a, F>, IntoIter: 'a>) -> Map<'a, F> {
-        Map::new(self, Box::new(jobs.into_iter().map(Job::into_args)))
+        Map::new(self, Box::new(jobs.into_iter()))
     }
 
     /// As [`map`](Self::map), but gives the outcomes in the order in which the jobs end, each with the index of its input.
     pub fn map_unordered<'a, F: Target>(&'a self, inputs: impl IntoIterator<Item = F::Args<'a>> + 'a) -> MapUnordered<'a, F> {
-        MapUnordered::new(self, Box::new(inputs.into_iter()))
+        MapUnordered::new(self, Box::new(inputs.into_iter().map(Job::new)))
     }
 
     /// Takes no more jobs, finishes those that it has, and returns when all worker processes are gone.

@@ -27,15 +27,15 @@ const LONG: usize = 2 * 1024;
 const FULL: usize = 24 * 1024;
 
 /// Where inputs come from.
-pub(super) type Inputs<'a, F> = Box<dyn Iterator<Item = <F as Target>::Args<'a>> + 'a>;
+pub(super) type Inputs<'a, F> = Box<dyn Iterator<Item = Job<'a, F>> + 'a>;
 
 pub(super) fn default_look_ahead(pool: &Pool) -> usize {
     pool.worker_count().saturating_mul(AHEAD).min(pool.queue_size()).max(1)
 }
 
 /// One input submitted; a refusal counts as the job's error, so that it comes out in its place.
-pub(super) fn submit<'a, F: Target>(pool: &Pool, input: F::Args<'a>) -> Result<JobHandle<F::Output>, JobError> {
-    Ok(pool.submit(Job::<F>::new(input))?)
+pub(super) fn submit<F: Target>(pool: &Pool, job: Job<'_, F>) -> Result<JobHandle<F::Output>, JobError> {
+    Ok(pool.submit(job)?)
 }
 
 /// What was submitted, in the order of the inputs.
@@ -104,12 +104,12 @@ impl<'a, F: Target> Map<'a, F> {
 
     fn fill_one(&mut self) {
         self.mean_input -= self.mean_input / 8;
-        let Some(input) = self.inputs.as_mut().and_then(Iterator::next) else {
+        let Some(job) = self.inputs.as_mut().and_then(Iterator::next) else {
             // An ended iterator is not asked again: not all of them like it.
             self.inputs = None;
             return;
         };
-        self.window.push_back(Ahead::One(submit::<F>(self.pool, input)));
+        self.window.push_back(Ahead::One(submit::<F>(self.pool, job)));
         self.ahead += 1;
     }
 
@@ -131,20 +131,19 @@ impl<'a, F: Target> Map<'a, F> {
     fn encode(&mut self, buffer: &mut Vec<u8>, jobs: &mut u32) {
         let most = self.ahead + self.size;
         while self.ahead < most && buffer.len() < FULL {
-            let Some(input) = self.inputs.as_mut().and_then(Iterator::next) else {
+            let Some(job) = self.inputs.as_mut().and_then(Iterator::next) else {
                 self.inputs = None;
                 return;
             };
             self.ahead += 1;
             let start = buffer.len();
             buffer.extend_from_slice(&[0; ITEM_LENGTH]);
-            let job = Job::<F>::new(input);
             let mut encoder = Encoder::behind(std::mem::take(buffer));
             let encoded = job.encode_caught_to(&mut encoder);
             let is_large = encoder.has_large_runs();
             *buffer = encoder.into_buffer();
             let length = buffer.len() - start - ITEM_LENGTH;
-            if encoded.is_ok() && !is_large && length <= LONG {
+            if encoded.is_ok() && !is_large && length <= LONG && job.options().is_none() {
                 let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
                 if let Some(place) = buffer.get_mut(start..start + ITEM_LENGTH) {
                     place.copy_from_slice(&length);

@@ -30,6 +30,13 @@ impl Supervisor {
         });
         match watched {
             Ok(child) => {
+                if let Some(run) = child.run() {
+                    let former = self.run.replace(run.clone()).filter(|former| !former.is(run));
+                    let reason = former.and_then(|former| former.end());
+                    reason.into_iter().for_each(|reason| {
+                        self.shared.callbacks.emit(|| EventKind::TemplateRestarted { reason });
+                    });
+                }
                 if process.fate.is_some() {
                     child.kill_group();
                 }

@@ -18,7 +18,7 @@ use super::member::{Fate, State};
 use super::policy::FailedStart;
 use super::shared::{News, Shared};
 use crate::error::WorkerExit;
-use crate::start::{self, Origin, Reply, StartMethod, Together, flush_stderr, put_aside, read_reply};
+use crate::start::{self, Origin, Reply, Run, StartMethod, Together, flush_stderr, put_aside, read_reply};
 use crate::sys::{Keys, OwnThread, Poller};
 
 /// A worker that dies within this time after it was ready, without a job, may be one of many that will.
@@ -41,6 +41,8 @@ pub(super) struct Supervisor {
     pub(super) method: StartMethod,
     /// Somebody has chosen the method: then it is that one or none.
     pub(super) chosen: bool,
+    /// The life of the template that the last worker came from.
+    pub(super) run: Option<Run>,
     /// A start has failed in this turn: further failures of the turn have the same cause.
     pub(super) failed_now: bool,
 }
@@ -51,7 +53,7 @@ impl Supervisor {
         for fd in shared.doorbell.as_fds() {
             poller.watch(fd, DOORBELL)?;
         }
-        Ok(Self { shared, poller, origin, method, chosen, failed_now: false })
+        Ok(Self { shared, poller, origin, method, chosen, run: None, failed_now: false })
     }
 
     /// Runs until the pool has ended.

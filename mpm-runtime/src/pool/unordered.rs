@@ -46,13 +46,13 @@ impl<'a, F: Target> MapUnordered<'a, F> {
 
     fn fill(&mut self) {
         while self.running.len() + self.ended.len() < self.ahead {
-            let Some(input) = self.inputs.as_mut().and_then(Iterator::next) else {
+            let Some(job) = self.inputs.as_mut().and_then(Iterator::next) else {
                 self.inputs = None;
                 return;
             };
             let index = self.next_index;
             self.next_index += 1;
-            match submit::<F>(self.pool, input) {
+            match submit::<F>(self.pool, job) {
                 Ok(job) => {
                     job.shared.list(&job.cell, &self.list, index);
                     self.running.insert(index, job);

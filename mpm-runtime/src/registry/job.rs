@@ -36,11 +36,6 @@ impl<'a, F: Target> Job<'a, F> {
         Job { args, options: None }
     }
 
-    /// The arguments.
-    pub(crate) fn into_args(self) -> F::Args<'a> {
-        self.args
-    }
-
     /// Encodes the arguments into `to`.
     #[doc(hidden)]
     pub fn encode_to<'v>(&'v self, to: &mut Encoder<'v>) -> Result<(), CodecError> {

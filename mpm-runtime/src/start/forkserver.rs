@@ -26,8 +26,8 @@ use crate::error::WorkerExit;
 use crate::registry::Registry;
 use crate::sys::{
     Alone, LifelineEnd, Pidfd, Socket, Title, adopt_stderr, alone, end_own_group, exit_now, fault_point, fill_standard_streams,
-    flush_output, fork, has_several_cpus, ignore_child_signal, kill_own_group_of, lead_session, reap, reset_signals, say,
-    wake_at_parent_death, watch_children,
+    flush_output, fork, has_several_cpus, heed_terminate, ignore_child_signal, ignore_terminate, kill_own_group_of, lead_session,
+    reap, reset_signals, say, wake_at_parent_death, watch_children,
 };
 
 /// What a template has when it serves.
@@ -38,6 +38,7 @@ pub(super) struct Inheritance {
     parent: Pidfd,
     title: Option<Title>,
     ignores_children: bool,
+    ignores_terminate: bool,
 }
 
 impl Inheritance {
@@ -70,7 +71,9 @@ impl Inheritance {
         has_several_cpus();
         (installed.duties.prepare)();
         wake_at_parent_death();
-        Ok(Self { lifeline, parent, title: Title::find(), ignores_children: watch_children() })
+        // Who ends all processes of a service by SIGTERM ends the parent too, or that goes on and needs it.
+        let ignores_terminate = ignore_terminate();
+        Ok(Self { lifeline, parent, title: Title::find(), ignores_children: watch_children(), ignores_terminate })
     }
 }
 
@@ -154,12 +157,15 @@ fn become_forked(
     stderr: OwnedFd,
     nonce: u64,
     lifeline: std::io::Result<OwnedFd>,
-    Inheritance { lifeline: end, parent, title, ignores_children }: Inheritance,
+    Inheritance { lifeline: end, parent, title, ignores_children, ignores_terminate }: Inheritance,
 ) -> ! {
     drop(end);
     lead_session();
     if ignores_children {
         ignore_child_signal();
+    }
+    if !ignores_terminate {
+        heed_terminate();
     }
     if let Err(error) = adopt_stderr(&stderr) {
         say(&format!("mpm: a worker has no standard error of its own: {error}"));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::handshake::{Answer, Duty, Reply, read_reply, receive_short};
@@ -36,18 +36,35 @@ pub(super) enum Sent {
     Reap(Reap),
 }
 
-/// Whether a template still runs that was started once; each start of one has its own.
+/// Whether a template still runs that was started once, and how it ended; each start of one has its own.
 #[derive(Clone, Debug)]
-pub(super) struct Run(Arc<AtomicBool>);
+pub(crate) struct Run(Arc<Life>);
+
+#[derive(Debug)]
+struct Life {
+    is_on: AtomicBool,
+    end: OnceLock<Arc<str>>,
+}
 
 impl Run {
     pub(super) fn is_on(&self) -> bool {
         // Relaxed: whoever asks can be answered a moment too late in any case.
-        self.0.load(Ordering::Relaxed)
+        self.0.is_on.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_over(&self) {
-        self.0.store(false, Ordering::Relaxed);
+    pub(super) fn is_over(&self, reason: &str) {
+        drop(self.0.end.set(reason.into()));
+        self.0.is_on.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether these are one and the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// How it ended, once that is known.
+    pub(crate) fn end(&self) -> Option<Arc<str>> {
+        self.0.end.get().cloned()
     }
 }
 
@@ -78,7 +95,7 @@ pub(super) const fn socket_key(template: u64) -> u64 {
 
 impl Line {
     pub(super) fn new(child: Child, socket: Socket, capture: Capture) -> Self {
-        let run = Run(Arc::new(AtomicBool::new(true)));
+        let run = Run(Arc::new(Life { is_on: AtomicBool::new(true), end: OnceLock::new() }));
         let (serving, proven, preloading, refused, sent) = (false, false, None, None, VecDeque::new());
         Self { child, run, socket, capture, serving, proven, preloading, refused, sent, progress: Instant::now() }
     }

@@ -34,6 +34,7 @@ pub(crate) use handshake::{Reply, let_go, read_reply};
 pub(crate) use hooks::Hooks;
 pub(crate) use launch::{Launch, Offer, SingleOffer, prepare, prepare_single};
 pub(crate) use level::{check_depth, level};
+pub(crate) use line::Run;
 pub(crate) use method::{default_start_method, give_way_to_spawn, usual_start_method};
 pub(crate) use mind::{kill_minded, mind};
 pub(crate) use orders::Together;

@@ -81,6 +81,14 @@ impl ChildProcess {
         }
     }
 
+    /// The life of the template that has forked it.
+    pub(crate) fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Own(_) => None,
+            Self::Forked(forked) => Some(&forked.run),
+        }
+    }
+
     /// Kills it and everything in its process group.
     pub(crate) fn kill_group(&self) {
         match self {

@@ -233,7 +233,7 @@ impl Served {
             self.dead = Some(reason.as_str().into());
         }
         self.running.store(false, Ordering::Relaxed);
-        line.run.is_over();
+        line.run.is_over(&reason);
         // One that has worked had bad luck: whom it has not been asked for yet, the next one serves.
         let kept = if line.proven && kind == FailureKind::Passing { std::mem::take(&mut self.waiting) } else { VecDeque::new() };
         self.fail_all(&reason, kind);

@@ -52,7 +52,10 @@ pub(crate) use private::Private;
 pub(crate) use process::{Child, Exit, adopt_stdout, at_exit, end_own_group, exit_now, finish, kill_own_group_of, reap};
 pub(crate) use random::random;
 pub(crate) use resident::{resident, resident_of, state_of};
-pub(crate) use signal::{SIGINT, SIGTERM, heed_interrupt, ignore_child_signal, ignore_interrupt, signal_name, watch_children};
+pub(crate) use signal::{
+    SIGINT, SIGTERM, heed_interrupt, heed_terminate, ignore_child_signal, ignore_interrupt, ignore_terminate, signal_name,
+    watch_children,
+};
 pub(crate) use socket::{Socket, socket_from_raw};
 pub(crate) use spawn::{SpawnRequest, spawn};
 pub(crate) use threads::{Alone, OwnThread, alone};

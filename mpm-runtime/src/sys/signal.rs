@@ -19,6 +19,18 @@ pub(crate) fn heed_interrupt() {
     let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) };
 }
 
+/// This process does not end by SIGTERM from now on; whether that had been so before.
+pub(crate) fn ignore_terminate() -> bool {
+    // SAFETY: SIG_IGN installs no code that could run in a signal context (signal(2)).
+    unsafe { signal(Signal::SIGTERM, SigHandler::SigIgn) }.is_ok_and(|before| matches!(before, SigHandler::SigIgn))
+}
+
+/// This process ends by SIGTERM again.
+pub(crate) fn heed_terminate() {
+    // SAFETY: SIG_DFL installs no code (signal(2)).
+    let _ = unsafe { signal(Signal::SIGTERM, SigHandler::SigDfl) };
+}
+
 /// Has the ends of children kept for this process to reap; whether it had ignored them.
 pub(crate) fn watch_children() -> bool {
     // SAFETY: SIG_DFL installs no code that could run in a signal context (signal(2)).

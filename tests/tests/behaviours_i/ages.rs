@@ -7,8 +7,9 @@ use mpm::{Pool, StartMethod};
 use mpm_tests::{Gate, wait_until};
 use tempfile::TempDir;
 
+use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
-use crate::{by_all_methods, wait_for_another, wait_for_workers};
+use crate::{wait_for_another, wait_for_workers};
 
 by_all_methods!(
     i133_max_age,

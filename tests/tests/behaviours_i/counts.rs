@@ -7,8 +7,9 @@ use mpm::{JobError, Pool, StartMethod, worker};
 use mpm_tests::Gate;
 use tempfile::TempDir;
 
+use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
-use crate::{by_all_methods, wait_for_workers};
+use crate::wait_for_workers;
 
 by_all_methods!(
     i119_max_jobs,
@@ -97,7 +98,10 @@ fn i123_forced_kill_while_a_worker_hits_its_limit(method: StartMethod) {
         for job in jobs {
             match job.wait() {
                 Ok(_) if round % 2 == 1 => {}
-                Err(JobError::Cancelled(_)) => {}
+                Err(error @ JobError::Cancelled(_)) => {
+                    let text = error.to_string();
+                    assert!(["pool was shut down", "pool was killed", "pool ended"].iter().any(|end| text.contains(end)), "{text}");
+                }
                 other => panic!("{other:?}"),
             }
         }

@@ -9,8 +9,9 @@ use mpm::{JobError, Pool, StartMethod, worker};
 use mpm_tests::{Gate, block_on, call_of, kill, wait_until};
 use tempfile::TempDir;
 
+use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
-use crate::{by_all_methods, wait_for_workers};
+use crate::wait_for_workers;
 
 by_all_methods!(
     a_start_that_always_crashes_ends_the_pool_with_the_reason,

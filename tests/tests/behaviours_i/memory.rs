@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::process;
 
-use mpm::{EndReason, JobError, Limits, Pool, StartMethod, worker};
-use mpm_tests::{Gate, process_gone, wait_at, wait_until};
+use mpm::{EndReason, Event, EventKind, JobError, Limits, Pool, StartMethod, worker};
+use mpm_tests::{Gate, Log, process_gone, wait_at, wait_until};
 use tempfile::TempDir;
 
+use crate::methods::by_all_methods;
 use crate::pools::{build, double, pid};
-use crate::{by_all_methods, resident, wait_for_another, wait_for_workers};
+use crate::{resident, wait_for_another, wait_for_workers};
 
 by_all_methods!(i127_memory_recycling, i128_the_soft_limit_lets_the_job_finish, i128_the_hard_limit_kills_the_job);
 
@@ -42,8 +43,11 @@ fn limit(pool: &Pool, change: impl FnOnce(&mut Limits)) {
     pool.set_limits(limits).unwrap();
 }
 
+/// Each worker that goes has one notice, which names the cause.
 fn i127_memory_recycling(method: StartMethod) {
-    let pool = build(Pool::builder().workers(1), method);
+    let log: Log<Event> = Log::default();
+    let events = log.clone();
+    let pool = build(Pool::builder().workers(1).on_event(move |event| events.add(event.clone())), method);
     let base = pool.run(resident::job()).unwrap();
     limit(&pool, |limits| limits.max_rss = Some(base + 30 * MIB));
     let held: Vec<_> = (0..300).map(|_| pool.run(leaks::job(3 * MIB as usize)).unwrap()).collect();
@@ -52,6 +56,24 @@ fn i127_memory_recycling(method: StartMethod) {
     assert!(pids.len() > 1, "{pids:?}");
     // All of it would be 900 MiB; how much of it there is depends on how long a start takes.
     assert!(most < base + 800 * MIB, "{} MiB", most / MIB);
+    pool.join();
+    let told = log.take();
+    let (mut ending, mut ended) = (Vec::new(), Vec::new());
+    for event in &told {
+        match event.kind {
+            EventKind::WorkerEnding { pid, reason, .. } => ending.push((pid, reason)),
+            EventKind::WorkerEnded { pid, reason, .. } => ended.push((pid, reason)),
+            EventKind::JobFailed { .. } => panic!("{event}"),
+            _ => {}
+        }
+    }
+    ending.sort_unstable_by_key(|(pid, _)| *pid);
+    ended.sort_unstable_by_key(|(pid, _)| *pid);
+    assert_eq!(ending, ended, "each once");
+    let of_memory = ended.iter().filter(|(_, reason)| *reason == EndReason::Memory);
+    assert!(of_memory.count() >= pids.len() - 1 && ended.is_sorted_by(|(one, _), (next, _)| one < next), "{ended:?}");
+    assert!(ended.iter().all(|(_, reason)| matches!(reason, EndReason::Memory | EndReason::PoolEnded)), "{ended:?}");
+    assert!(told.iter().any(|event| event.to_string().contains("used too much memory")));
 }
 
 fn i128_the_soft_limit_lets_the_job_finish(method: StartMethod) {

@@ -7,8 +7,9 @@ use mpm::{Pool, StartMethod};
 use mpm_tests::{Gate, process_gone, wait_until};
 use tempfile::TempDir;
 
+use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
-use crate::{by_all_methods, wait_for_workers, workers};
+use crate::{wait_for_workers, workers};
 
 by_all_methods!(
     restart_replaces_all_under_load,

@@ -8,8 +8,9 @@ use mpm::{JobError, Pool, StartMethod, worker};
 use mpm_tests::{Gate, process_gone, try_kill, wait_until};
 use tempfile::TempDir;
 
+use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
-use crate::{by_all_methods, wait_for_workers, workers};
+use crate::{wait_for_workers, workers};
 
 by_all_methods!(
     i129_idle_exit,

@@ -15,7 +15,7 @@ use mpm::{HowItEnded, JobError, Pool, Process, StartMethod, worker};
 use mpm_tests::{Gate, alone, children_of, kill, process_gone, templates_of, try_kill, wait_until};
 use tempfile::TempDir;
 
-const SIGNALS: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGHUP, libc::SIGABRT];
+const SIGNALS: [i32; 4] = [libc::SIGKILL, libc::SIGQUIT, libc::SIGHUP, libc::SIGABRT];
 
 /// That the pool has given up because of its template, and says so.
 #[track_caller]
