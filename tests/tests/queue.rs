@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[path = "queue/again.rs"]
+mod again;
 #[path = "queue/broadcast.rs"]
 mod broadcast;
 #[path = "queue/keys.rs"]
