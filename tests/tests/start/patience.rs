@@ -1,9 +1,11 @@
 //! One template, and several who wait for it, each with a patience of his own.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process;
 use std::time::Duration;
 
-use crate::pools::{dies, double, pool_of, state_of, template};
+use crate::pools::{dies, double, pass, pool_of, state_of, template};
 use mpm::{JobError, Pool, Process, StartMethod, worker};
 use mpm_tests::{Gate, alone, kill, templates_of, wait_until};
 use tempfile::TempDir;
@@ -55,5 +57,37 @@ fn who_does_not_wait_for_a_fork_fails_alone() {
         kill(first, libc::SIGCONT);
         assert_eq!(job.wait().unwrap(), 42);
         assert_eq!(template(), first);
+    });
+}
+
+/// How long the supervisors of this process have been on a CPU.
+fn supervised() -> Duration {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let supervisors = threads.map(|thread| thread.path()).filter(|thread| read(thread.join("comm")).trim_end() == "mpm-pool");
+    let nanos = |thread: PathBuf| read(thread.join("schedstat")).split(' ').next().and_then(|time| time.parse().ok()).unwrap_or(0);
+    Duration::from_nanos(supervisors.map(nanos).sum())
+}
+
+/// Its exit was seen again and again until the template told how it had ended.
+#[mpm::test]
+fn nobody_spins_while_the_end_of_a_worker_is_asked_for() {
+    alone("patience::nobody_spins_while_the_end_of_a_worker_is_asked_for", || {
+        let pool = pool_of(1, StartMethod::ForkServer);
+        let folder = TempDir::new().unwrap();
+        let gate = Gate::new(folder.path(), "gate");
+        let running = pool.submit(pass::job(&gate.path())).unwrap();
+        gate.wait_for(1);
+        let first = template();
+        kill(first, libc::SIGSTOP);
+        wait_until("it is stopped", || state_of(first) == Some('T'));
+        let before = supervised();
+        kill(running.report().pid.unwrap(), libc::SIGKILL);
+        let job = pool.submit(double::job(21)).unwrap();
+        // Nobody can reap it: that takes the time after which the supervisor does without.
+        assert!(running.wait().unwrap_err().is_died());
+        assert!(supervised() - before < Duration::from_millis(300), "it spins");
+        kill(first, libc::SIGCONT);
+        assert_eq!(job.wait().unwrap(), 42);
     });
 }
