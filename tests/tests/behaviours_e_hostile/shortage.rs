@@ -4,18 +4,15 @@ use std::fs;
 use std::process;
 
 use mpm::{HowItEnded, JobError, Phase, Pool, StartMethod, worker};
-use mpm_tests::{Leaks, limit_descriptors};
+use mpm_tests::{Leaks, become_nobody, limit_descriptors, limit_processes, wait_until};
 
 use crate::jobs::{double, pid};
-use crate::pool_of;
+use crate::{nobody_is_left, pool_of};
 
-conform!(
-    e92_no_descriptors_left,
-    e78_a_thread_of_the_job_ends_the_process,
-);
+conform!(e92_no_descriptors_left, e92_no_threads_left, e78_a_thread_of_the_job_ends_the_process,);
 
 fn e92_no_descriptors_left(method: StartMethod) {
-    pool_of(method, 1).run(double::job(1)).unwrap();
+    warm_up(method);
     let leaks = Leaks::baseline().allow_threads(&["mpm-"]);
     let used = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
     for room in (0..40).rev() {
@@ -30,6 +27,53 @@ fn e92_no_descriptors_left(method: StartMethod) {
         drop(pool);
     }
     leaks.check();
+}
+
+/// Nor a process: the system counts both. Only root can become somebody whose processes are counted for this test alone.
+fn e92_no_threads_left(method: StartMethod) {
+    if !become_nobody() {
+        println!("not root: the processes of others would be counted");
+        return;
+    }
+    warm_up(method);
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    let mut refused = 0;
+    for number in (0..24).rev() {
+        let limit = limit_processes(number);
+        let built = Pool::builder().start(method).workers(2).build();
+        let outcomes: Vec<_> = match &built {
+            Ok(pool) => {
+                // The second one needs a thread for its callback as well.
+                let called = pool.run(double::job(5).on_done(|_| {}));
+                vec![pool.run(double::job(4)).map(|value| value == 8), called.map(|value| value == 10)]
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("os error 11"), "{method} {number}: {error}");
+                refused += 1;
+                Vec::new()
+            }
+        };
+        for outcome in outcomes {
+            match outcome {
+                Ok(is_right) => assert!(is_right),
+                Err(JobError::PoolFailed(reason)) => assert!(reason.contains("os error 11"), "{method} {number}: {reason}"),
+                Err(error) => panic!("{method} {number}: {error}"),
+            }
+        }
+        drop((built, limit));
+        assert_eq!(pool_of(method, 1).run(double::job(6)).unwrap(), 12, "{method} {number}: there is room again");
+    }
+    assert!(refused > 0, "{method}: nothing was short");
+    // Not the same ones: a template that could not do its work has a successor.
+    wait_until("as many descriptors are open as before", || descriptors() == before);
+    nobody_is_left(method);
+}
+
+/// A pool comes and goes, after which this process has what the library keeps for all of it.
+fn warm_up(method: StartMethod) {
+    assert_eq!(pool_of(method, 1).run(double::job(1)).unwrap(), 2);
+    nobody_is_left(method);
 }
 
 #[worker]
