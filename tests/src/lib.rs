@@ -32,8 +32,8 @@ pub use process::{children_of, kill, process_gone, templates_of, try_kill};
 pub use sandbox::{deny, deny_with, keep_to_one_cpu, pretend_control_group};
 pub use system::{
     AlarmStorm, ProcessLimit, become_nobody, block_signal, close_descriptor, close_descriptors_from, fork_and_return,
-    in_forked_copy, join_the_parents_group, limit_descriptors, limit_descriptors_of, limit_file_size, limit_processes, raise,
-    write_to_null,
+    ignore_signal, in_forked_copy, join_the_parents_group, limit_descriptors, limit_descriptors_of, limit_file_size,
+    limit_processes, raise, write_to_null,
 };
 pub use threads::{call_of, switches};
 pub use wait::wait_until;

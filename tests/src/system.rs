@@ -91,6 +91,15 @@ pub fn block_signal(signal: i32) {
     check("pthread_sigmask", unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut()) });
 }
 
+/// Lets this process ignore a signal, in whichever thread.
+///
+/// # Panics
+/// If the system refuses.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN installs no code; signal(2) takes two values and touches no memory of ours.
+    assert_ne!(unsafe { libc::signal(signal, libc::SIG_IGN) }, libc::SIG_ERR, "signal {signal}");
+}
+
 static ALARMS: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn count_alarm(_: libc::c_int) {
