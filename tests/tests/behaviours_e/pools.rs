@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use mpm::{JobError, Pool, StartMethod, worker};
-use mpm_tests::{Gate, process_gone};
+use mpm_tests::{Gate, Leaks, process_gone};
 use tempfile::TempDir;
 
 use crate::jobs::{Way, pass, pid, worker_counts};
@@ -41,6 +41,9 @@ fn e85_a_failed_pool_is_stable(method: StartMethod) {
 }
 
 fn e86_workers_that_cannot_start_fail_the_jobs_that_wait(method: StartMethod) {
+    pool_of(method, 1).run(pid::job()).unwrap();
+    nobody_is_left(method);
+    let leaks = Leaks::baseline().allow_threads(&["mpm-starter", "mpm-stderr"]);
     for workers in worker_counts() {
         let pool = Pool::builder().start(method).workers(workers).queue(100).cwd("/no/such/folder").build().unwrap();
         let jobs: Vec<_> = (0..50).map_while(|_| pool.submit(pid::job()).ok()).collect();
@@ -50,6 +53,7 @@ fn e86_workers_that_cannot_start_fail_the_jobs_that_wait(method: StartMethod) {
         drop(pool);
         nobody_is_left(method);
     }
+    leaks.check();
 }
 
 fn e89_the_pool_is_dropped_and_then_a_job_crashes(method: StartMethod) {

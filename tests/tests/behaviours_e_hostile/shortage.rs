@@ -1,15 +1,19 @@
 //! Behaviours 78 and 92: threads that end their process, and threads and descriptors that are not to be had.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process;
+use std::sync::OnceLock;
+use std::thread;
 
 use mpm::{HowItEnded, JobError, Phase, Pool, StartMethod, worker};
-use mpm_tests::{Leaks, become_nobody, limit_descriptors, limit_processes, wait_until};
+use mpm_tests::{Leaks, at_exit, become_nobody, doomed, limit_descriptors, limit_processes, report, wait_until};
+use tempfile::TempDir;
 
 use crate::jobs::{double, pid};
 use crate::{nobody_is_left, pool_of};
 
-conform!(e92_no_descriptors_left, e92_no_threads_left, e78_a_thread_of_the_job_ends_the_process,);
+conform!(e92_no_descriptors_left, e92_no_threads_left, e92_used_by_an_exit_hook, e78_a_thread_of_the_job_ends_the_process,);
 
 fn e92_no_descriptors_left(method: StartMethod) {
     warm_up(method);
@@ -74,6 +78,33 @@ fn e92_no_threads_left(method: StartMethod) {
 fn warm_up(method: StartMethod) {
     assert_eq!(pool_of(method, 1).run(double::job(1)).unwrap(), 2);
     nobody_is_left(method);
+}
+
+static METHOD: OnceLock<StartMethod> = OnceLock::new();
+static POOL: OnceLock<Pool> = OnceLock::new();
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Uses the program's pool, and one of its own, when `main` has long returned.
+extern "C" fn use_pools() {
+    let there = POOL.get().unwrap().run(double::job(4)).map_err(|error| error.to_string());
+    let own = Pool::builder().workers(1).start(*METHOD.get().unwrap()).build();
+    let own = own.map(|pool| pool.run(double::job(5)).map_err(|error| error.to_string()));
+    report(FOLDER.get().unwrap(), &format!("{there:?}, {own:?}"));
+}
+
+/// The late end of a program: threads that are there go on until its last moment, and new ones may be started.
+fn e92_used_by_an_exit_hook(method: StartMethod) {
+    let thread = thread::current();
+    let folder = TempDir::new().unwrap();
+    // libtest names its threads after their tests.
+    let mut program = doomed(thread.name().unwrap(), folder.path(), |folder| {
+        METHOD.set(method).unwrap();
+        FOLDER.set(folder.to_owned()).unwrap();
+        at_exit(use_pools);
+        assert_eq!(POOL.get_or_init(|| pool_of(method, 2)).run(double::job(3)).unwrap(), 6);
+    });
+    assert!(program.wait().success(), "{}", program.output());
+    assert_eq!(program.wait_report(), "Ok(8), Ok(Ok(10))");
 }
 
 #[worker]
