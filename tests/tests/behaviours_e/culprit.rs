@@ -88,10 +88,11 @@ fn e84_killed_in_a_map_with_recycling(method: StartMethod) {
         let builder = Pool::builder().workers(workers).start(method);
         let pool = lifespan.into_iter().fold(builder, |builder, jobs| builder.max_jobs(jobs)).build().unwrap();
         for every in [1, 3] {
-            let inputs = (0..18).map(|n| (n % every == 0).then_some(if n % 2 == 0 { Way::Exit(1) } else { Way::Kill }));
+            let inputs =
+                (0..18_usize).map(|n| n.is_multiple_of(every).then_some(if n % 2 == 0 { Way::Exit(1) } else { Way::Kill }));
             let check = |n: usize, outcome: Result<(), JobError>| match outcome {
-                Ok(()) => assert!(n % every != 0, "{n} of {workers} {lifespan:?}"),
-                Err(error) => assert!(n % every == 0 && error.is_died(), "{n} of {workers} {lifespan:?}: {error}"),
+                Ok(()) => assert!(!n.is_multiple_of(every), "{n} of {workers} {lifespan:?}"),
+                Err(error) => assert!(n.is_multiple_of(every) && error.is_died(), "{n} of {workers} {lifespan:?}: {error}"),
             };
             pool.map::<die_if>(inputs.clone()).enumerate().for_each(|(n, outcome)| check(n, outcome));
             pool.map_unordered::<die_if>(inputs).for_each(|(n, outcome)| check(n, outcome));
