@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use std::thread;
 
 use mpm::{HowItEnded, JobError, Phase, Pool, StartMethod, worker};
-use mpm_tests::{Leaks, at_exit, become_nobody, doomed, limit_descriptors, limit_processes, report, wait_until};
+use mpm_tests::{
+    Leaks, at_exit, become_nobody, doomed, limit_descriptors, limit_processes, process_gone, report, templates_of, wait_until,
+};
 use tempfile::TempDir;
 
 use crate::jobs::{double, pid};
@@ -41,6 +43,8 @@ fn e92_no_threads_left(method: StartMethod) {
     }
     warm_up(method);
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    // It waits until the library's threads rest.
+    drop(Leaks::baseline());
     let before = descriptors();
     let mut refused = 0;
     for number in (0..24).rev() {
@@ -76,8 +80,14 @@ fn e92_no_threads_left(method: StartMethod) {
 
 /// A pool comes and goes, after which this process has what the library keeps for all of it.
 fn warm_up(method: StartMethod) {
-    assert_eq!(pool_of(method, 1).run(double::job(1)).unwrap(), 2);
-    nobody_is_left(method);
+    let pool = pool_of(method, 1);
+    assert_eq!(pool.run(double::job(1)).unwrap(), 2);
+    let templates = templates_of(process::id());
+    drop(pool);
+    if method == StartMethod::Fork {
+        // That of a copy goes with its pool, a moment later.
+        wait_until("its template is gone", || templates.iter().all(|pid| process_gone(*pid)));
+    }
 }
 
 static METHOD: OnceLock<StartMethod> = OnceLock::new();
