@@ -10,6 +10,7 @@ mod doomed;
 mod gate;
 mod leaks;
 mod log;
+mod memory_group;
 mod process;
 mod sandbox;
 mod system;
@@ -26,6 +27,7 @@ pub use doomed::{Doomed, doomed, report};
 pub use gate::{Gate, arrive_at, wait_at};
 pub use leaks::Leaks;
 pub use log::Log;
+pub use memory_group::MemoryGroup;
 pub use process::{children_of, kill, process_gone, templates_of, try_kill};
 pub use sandbox::{deny, deny_with, keep_to_one_cpu, pretend_control_group};
 pub use system::{

@@ -55,8 +55,15 @@ impl Inherited {
 /// Forks this process. The copy leaves what is not the user's of this one, runs `in_copy` and ends with the code that it
 /// returns, if it does.
 pub(super) fn fork_this_process(promised: bool, stderr: OwnedFd, in_copy: impl FnOnce() -> i32) -> Result<Child> {
-    flush_output();
-    let alone = if promised { Alone::promised() } else { check_alone()? };
+    let alone = if promised {
+        flush_output();
+        Alone::promised()
+    } else {
+        let alone = check_alone()?;
+        // Not before: another thread could hold what this locks, and for ever.
+        flush_output();
+        alone
+    };
     match fork(alone).map_err(system("fork this process"))? {
         None => {
             let ran = catch_unwind(AssertUnwindSafe(|| {
