@@ -100,6 +100,7 @@ impl Core {
                 true
             }
             Err(NoRoom::Full) => {
+                process.is_link_full = true;
                 self.requeue(vec![job]);
                 false
             }

@@ -29,6 +29,9 @@ const SHY: u32 = 16;
 /// For so many jobs after one for which something was taken back: as many as may have been.
 const SHY_FOR: u64 = 512;
 
+/// No incarnation has this number.
+const SEVERAL: u64 = u64::MAX;
+
 /// What comes first: the higher priority, then the earlier submission. The smaller turn comes first.
 pub(super) type Turn = (Reverse<i32>, u64);
 
@@ -48,7 +51,8 @@ pub(super) struct Address {
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     pub(super) jobs: BTreeMap<Turn, Waiting>,
-    /// Of a worker's lane: the incarnation that took jobs in its slot when the first one came, or when that was last looked at; 0 for none.
+    /// Of a worker's lane: the incarnation that took jobs in its slot when the first one came, or when that was last looked at, or whose end
+    /// its jobs wait for; 0 for none, [`SEVERAL`] where that is not the same for all.
     pub(super) host: u64,
 }
 
@@ -65,8 +69,6 @@ pub(super) struct Lanes {
     pub(super) turns: usize,
     /// The lowest priority that any job had.
     pub(super) lowest: i32,
-    /// The job of this id has room at this slot, where what was in its way was taken back.
-    pub(super) way: Option<(u64, usize)>,
     /// Before the job of this id comes, not many are handed out ahead of time.
     shy_until: u64,
     /// When the supervisor wakes for what is here.
@@ -111,6 +113,8 @@ impl Lanes {
         let lane = self.lanes.entry(address).or_default();
         if lane.jobs.is_empty() {
             lane.host = host;
+        } else if lane.host != host {
+            lane.host = SEVERAL;
         }
         lane.jobs.insert(turn(&job.cell), job);
         self.count += 1;

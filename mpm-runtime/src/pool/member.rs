@@ -138,6 +138,8 @@ pub(super) struct Process {
     pub(super) spent: bool,
     /// The roster names it as idle.
     pub(super) is_listed: bool,
+    /// Its link had no room for the next job, for a reason that is not the number of its jobs, and none of them has ended since.
+    pub(super) is_link_full: bool,
     /// Where the supervisor looks whether it moves: how many jobs it had done at the last look, if it had one to do then.
     pub(super) seen_done: Option<u64>,
     /// It did not move between two looks. Until it answers it gets no more jobs.

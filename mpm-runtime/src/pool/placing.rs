@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::cell::Cell;
 use super::core::Core;
+use super::keys::Home;
 use super::lanes::{Address, Lanes};
 use super::member::Waiting;
 use super::queue::cancelled;
@@ -47,12 +49,22 @@ impl Core {
 
     /// The slot whose worker alone is to run a job.
     pub(super) fn own_slot(&self, rules: &Rules) -> Option<usize> {
-        if let Some(pin) = &rules.pin {
-            let turn = pin.slot()?;
-            return if pin.is_personal() { Some(turn) } else { self.place_in_turn(turn) };
-        }
-        let home = self.lanes.as_ref()?.keys.get(rules.key?)?;
-        (self.host(home.slot) == home.incarnation).then_some(home.slot)
+        let Some(pin) = &rules.pin else { return Some(self.home(rules)?.slot) };
+        let turn = pin.slot()?;
+        if pin.is_personal() { Some(turn) } else { self.place_in_turn(turn) }
+    }
+
+    /// Where the key of a job is at home: also with a worker that takes no jobs any more, while that has one of this key.
+    fn home(&self, rules: &Rules) -> Option<Home> {
+        let key = rules.key.filter(|_| rules.pin.is_none())?;
+        let home = self.lanes.as_ref()?.keys.get(key)?;
+        let has_one = || {
+            let process = self.members.get(home.slot).and_then(|member| member.process.as_ref());
+            let process = process.filter(|process| process.incarnation == home.incarnation);
+            let is_of_key = |cell: &Cell| cell.rules.as_ref().is_some_and(|rules| rules.key == Some(key));
+            process.is_some_and(|process| process.in_flight.iter().any(|job| is_of_key(&job.cell)))
+        };
+        (self.host(home.slot) == home.incarnation || has_one()).then_some(home)
     }
 
     /// The slot whose turn it is.
@@ -82,7 +94,8 @@ impl Core {
             }
             return;
         };
-        let host = address.slot.map_or(0, |slot| self.host(slot));
+        let home = job.cell.rules.as_deref().and_then(|rules| self.home(rules));
+        let host = home.map_or_else(|| address.slot.map_or(0, |slot| self.host(slot)), |home| home.incarnation);
         if let Some(pin) = job.cell.pin() {
             pin.meet(host);
         }
@@ -110,9 +123,9 @@ impl Core {
         }
     }
 
-    /// Puts back a job that had come to a worker and did not start there.
-    pub(super) fn put_back(&mut self, job: Waiting) {
-        if let Some(limit) = self.lanes.as_mut().and_then(|lanes| lanes.limit_of_mut(job.target)) {
+    /// Puts back a job that did not start; whether it had come to a worker.
+    pub(super) fn put_back(&mut self, job: Waiting, had_come: bool) {
+        if had_come && let Some(limit) = self.lanes.as_mut().and_then(|lanes| lanes.limit_of_mut(job.target)) {
             limit.leave(&job.cell);
         }
         self.put(job, false);

@@ -46,10 +46,11 @@ impl Core {
         }
         self.waiting += jobs.len();
         for job in jobs.into_iter().rev() {
+            let had_come = matches!(job.cell.place(), Place::Member(..));
             job.cell.set_place(Place::Queue);
             match self.lanes {
                 None => self.queue.push_front(job),
-                Some(_) => self.put_back(job),
+                Some(_) => self.put_back(job, had_come),
             }
         }
     }

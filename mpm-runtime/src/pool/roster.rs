@@ -94,6 +94,7 @@ impl Core {
         for (slot, member) in self.members.iter_mut().enumerate() {
             let Some(process) = member.process.as_mut() else { continue };
             process.is_listed = process.is_idle();
+            process.is_link_full = false;
             if process.is_listed {
                 idle.push((process.last_used, slot));
             }
@@ -114,6 +115,7 @@ impl Core {
     /// To be called after the jobs of a slot's process have changed: it had `before`.
     pub(super) fn note_change(&mut self, slot: usize, before: usize) {
         let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { return };
+        process.is_link_full &= process.load() >= before;
         self.roster.account(slot, before, process.load());
         if process.is_idle() && !process.is_listed {
             process.is_listed = true;
@@ -183,7 +185,7 @@ impl Core {
 
     /// As [`choose_idle`](Self::choose_idle), also one that the roster does not know of: for a job that nobody else may have.
     pub(super) fn find_idle(&mut self) -> Option<usize> {
-        let is_idle = |process: &Process| process.is_idle() && process.may_take() > 0;
+        let is_idle = |process: &Process| process.is_idle() && process.may_take() > 0 && !process.is_link_full;
         let unlisted = |core: &Self| core.members.iter().position(|member| member.process.as_ref().is_some_and(is_idle));
         self.choose_idle().or_else(|| unlisted(self))
     }
@@ -197,7 +199,9 @@ impl Core {
     /// How many more jobs the process in a slot can be given now.
     pub(super) fn room(&self, slot: usize) -> u64 {
         let process = self.members.get(slot).and_then(|member| member.process.as_ref());
-        let process = process.filter(|process| process.takes_jobs() && !process.is_gone);
+        let is_stuck = |process: &Process| process.is_stuck && !process.in_flight.is_empty();
+        let process =
+            process.filter(|process| process.takes_jobs() && !process.is_gone && !process.is_link_full && !is_stuck(process));
         let room = |process: &Process| self.look_ahead().saturating_sub(process.link.in_flight());
         process.map_or(0, |process| process.may_take().min(room(process).into()))
     }

@@ -199,6 +199,7 @@ impl Supervisor {
             seen: Seen::default(),
             spent: false,
             is_listed: false,
+            is_link_full: false,
             seen_done: None,
             is_stuck: false,
             attended_for: None,

@@ -15,8 +15,8 @@ use super::limit::Limit;
 use super::member::{Process, Waiting};
 
 impl Core {
-    /// A job of higher priority than others has come, and nobody is idle: takes back what is in its way from the worker that would come to
-    /// it first. Short jobs are handed out ahead of time, and the longest of them may be long.
+    /// A job of higher priority than others has come, and nobody is idle: takes back what is in its way, from its own worker or from all.
+    /// Short jobs are handed out ahead of time, and the longest of them may be long.
     pub(super) fn make_way(&mut self, cell: &Arc<Cell>, target: u32) {
         let own = cell.rules.as_deref().and_then(|rules| self.own_slot(rules));
         let slots = own.map_or(0..self.members.len(), |slot| slot..slot + 1);
@@ -25,27 +25,26 @@ impl Core {
         if slots.clone().filter_map(process).any(Process::is_idle) || self.lanes.as_deref().is_none_or(is_closed) {
             return;
         }
-        let best = slots.filter_map(|slot| {
-            let process = process(slot).filter(|process| process.takes_jobs())?;
+        let mut all_back = Vec::new();
+        for slot in slots {
+            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
             let (all, unclaimed) = (process.link.in_flight(), process.link.unclaimed());
             let behind = process.in_flight.iter().rev().take_while(|job| job.cell.priority() < cell.priority());
             let behind = u32::try_from(behind.count()).unwrap_or(u32::MAX).min(unclaimed);
-            Some((all - behind, behind, slot))
-        });
-        let Some((keep, behind, slot)) = best.min() else { return };
-        self.lanes_mut().way = Some((cell.id(), slot));
-        if behind == 0 {
-            return;
+            if behind > 0 && process.takes_jobs() {
+                let before = process.load();
+                all_back.extend(process.take_back(all - behind));
+                self.note_change(slot, before);
+            }
         }
-        let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { return };
-        let before = process.load();
-        let back = process.take_back(keep);
-        // The worker may have been asked to call at a response that will not come now.
-        self.wake |= !back.is_empty();
-        self.note_change(slot, before);
-        self.requeue(back);
-        let jobs = self.last_job;
-        self.lanes_mut().be_shy(jobs);
+        if !all_back.is_empty() {
+            all_back.sort_by_key(|job| turn(&job.cell));
+            self.requeue(all_back);
+            // Workers may have been asked to call at responses that will not come now.
+            self.wake = true;
+            let jobs = self.last_job;
+            self.lanes_mut().be_shy(jobs);
+        }
     }
 
     /// As [`hand_out`](Self::hand_out), in the order of the turns.
@@ -75,13 +74,13 @@ impl Core {
                 self.put(job, false);
                 continue;
             }
-            let Some(slot) = self.slot_for(turn, address.unwrap_or_default()) else {
+            let Some(slot) = self.slot_for(turn, address) else {
                 self.put(job, false);
                 break;
             };
-            if !self.hand_over_by_rules(slot, job, now) {
+            if !self.hand_over_by_rules(slot, job, now) && address.is_none_or(|address| address.slot.is_none()) {
+                // Another one may have room.
                 self.roster.set_full();
-                break;
             }
         }
         self.note_alarm();
@@ -101,17 +100,19 @@ impl Core {
     }
 
     /// The slot for what comes next. `None`: it is the next all the same, and waits.
-    fn slot_for(&mut self, turn: Turn, address: Address) -> Option<usize> {
-        if let Some(slot) = address.slot {
+    fn slot_for(&mut self, (Reverse(priority), _): Turn, address: Option<Address>) -> Option<usize> {
+        let Address { slot, target } = address.unwrap_or_default();
+        if let Some(slot) = slot {
             self.unlist(slot);
             return Some(slot);
         }
         let lanes = self.lanes_mut();
-        let way = lanes.way.take_if(|(job, _)| *job == turn.1).map(|(_, slot)| slot);
-        if address.target.and_then(|target| lanes.limit_of(target)).is_some_and(Limit::is_timed) {
+        // Behind a long job it could be overtaken by those that go elsewhere.
+        let is_urgent = priority != 0 && priority > lanes.lowest;
+        if is_urgent || target.and_then(|target| lanes.limit_of(target)).is_some_and(Limit::is_timed) {
             return self.find_idle();
         }
-        way.filter(|slot| self.room(*slot) > 0).or_else(|| self.choose().map(|(slot, _)| slot))
+        self.choose().map(|(slot, _)| slot)
     }
 
     /// As [`hand_over`](Self::hand_over), and notes what the rules have to know of it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mpm::worker;
 use mpm_tests::{Gate, kill, watchdog};
 
 use crate::marks::{METHODS, folder, mark, pid, pool, started, warm};
@@ -86,9 +87,69 @@ fn where_its_worker_has_had_its_last_job_a_key_goes_on_with_another_one() {
         let mut pids: Vec<u32> = jobs.into_iter().map(|job| job.wait().unwrap()).collect();
         pids.dedup();
         assert_eq!(pids.len(), 8, "{method:?}: {pids:?}");
-        let mut order = started(&marks);
-        order.sort_unstable();
-        assert_eq!(order, (0..40).collect::<Vec<_>>(), "each once");
+        assert_eq!(started(&marks), (0..40).collect::<Vec<_>>(), "in order, and each once");
+    }
+}
+
+/// The next one began at once in another worker.
+#[mpm::test]
+fn jobs_of_a_key_run_one_after_the_other_also_where_their_worker_takes_no_more() {
+    let _watchdog = watchdog();
+    for method in METHODS {
+        for is_restart in [false, true] {
+            let (folder, marks) = folder();
+            let gate = Gate::new(folder.path(), "gate");
+            let builder = if is_restart { pool(2) } else { pool(2).max_jobs(1) };
+            let pool = builder.start(method).build().unwrap();
+            let first = pool.submit(mark::job(&marks, 0, &gate.path()).key("k")).unwrap();
+            gate.wait_for(1);
+            if is_restart {
+                pool.restart();
+            }
+            let next: Vec<_> = (1..=3).map(|n| pool.submit(mark::job(&marks, n, "").key("k")).unwrap()).collect();
+            for n in 100..110 {
+                pool.run(mark::job(&marks, n, "")).unwrap();
+            }
+            assert!(!started(&marks).contains(&1), "{method}: it runs beside the first");
+            gate.open();
+            first.wait().unwrap();
+            next.into_iter().for_each(|job| drop(job.wait().unwrap()));
+            let order: Vec<_> = started(&marks).into_iter().filter(|n| *n < 100).collect();
+            assert_eq!(order, [0, 1, 2, 3], "{method}");
+        }
+    }
+}
+
+#[worker]
+fn weigh(bytes: &[u8]) -> usize {
+    bytes.len()
+}
+
+/// The fifth job found no room in the link, and everybody waited for that.
+#[mpm::test]
+fn where_the_link_of_a_worker_is_full_only_its_own_jobs_wait() {
+    let _watchdog = watchdog();
+    for is_round_robin in [false, true] {
+        let (folder, marks) = folder();
+        let gate = Gate::new(folder.path(), "gate");
+        let pool = pool(2).round_robin(is_round_robin).build().unwrap();
+        warm(&pool);
+        let first = pool.submit(mark::job(&marks, 0, &gate.path()).key("k")).unwrap();
+        gate.wait_for(1);
+        let bytes = vec![7; 30_000];
+        let next: Vec<_> = (0..40).map(|_| pool.submit(weigh::job(&bytes).key("k")).unwrap()).collect();
+        for _ in 0..10 {
+            // To the other one; where all go in turn, to each.
+            let other = pool.submit(pid::job().priority(1)).unwrap();
+            if !is_round_robin {
+                other.wait().unwrap();
+            }
+        }
+        pool.run(pid::job().key("another")).unwrap();
+        assert!(next.iter().all(|job| !job.is_finished()));
+        gate.open();
+        first.wait().unwrap();
+        assert!(next.into_iter().all(|job| job.wait().unwrap() == bytes.len()));
     }
 }
 

@@ -49,6 +49,33 @@ fn an_urgent_job_goes_before_short_ones_that_were_handed_out_ahead_of_time() {
     assert_eq!(started(&marks), expected);
 }
 
+/// It was handed out behind the long job of one worker, and all that was less urgent went before it in the other one.
+#[mpm::test]
+fn an_urgent_job_goes_to_whichever_worker_is_first_done() {
+    let _watchdog = watchdog();
+    for first_done in [0, 1] {
+        let (folder, marks) = folder();
+        let gates = ["a", "b"].map(|name| Gate::new(folder.path(), name));
+        let pool = pool(2).build().unwrap();
+        warm(&pool);
+        let long: Vec<_> = (0..2).map(|n| pool.submit(mark::job(&marks, n, &gates[n as usize].path())).unwrap()).collect();
+        gates.iter().for_each(|gate| gate.wait_for(1));
+        let low: Vec<_> = (10..60).map(|n| pool.submit(mark::job(&marks, n, "")).unwrap()).collect();
+        let urgent: Vec<_> = (100..103).map(|n| pool.submit(mark::job(&marks, n, "").priority(1)).unwrap()).collect();
+        gates[first_done].open();
+        end_well(urgent);
+        let order = started(&marks);
+        assert_eq!(order[2..5], [100, 101, 102], "{order:?}");
+        // More of them come while less urgent ones run all the time.
+        for n in 200..220 {
+            pool.run(mark::job(&marks, n, "").priority(1)).unwrap();
+        }
+        end_well(low);
+        gates[1 - first_done].open();
+        end_well(long);
+    }
+}
+
 #[mpm::test]
 fn what_was_submitted_before_a_cancelled_job_and_after_it_keeps_its_order() {
     let _watchdog = watchdog();
