@@ -136,16 +136,31 @@ impl Watch {
         self.caught.retain(|signal, _| all.iter().any(|entry| entry.signals.contains(signal)));
     }
 
-    /// A signal has come.
-    fn heed(&mut self, signal: i32) {
-        let mut was_of_use = false;
-        for entry in self.all.iter_mut().filter(|entry| entry.signals.contains(&signal)) {
+    /// A signal has come: the pools that it is for, and how often it has come for each.
+    fn count(&mut self, signal: i32) -> Vec<(Ender, u32)> {
+        let entries = self.all.iter_mut().filter(|entry| entry.signals.contains(&signal));
+        let count = |entry: &mut Entry| {
             entry.times += 1;
-            was_of_use |= entry.pool.end(entry.times);
-        }
-        if !was_of_use && self.caught.remove(&signal).is_some() {
+            (entry.pool.clone(), entry.times)
+        };
+        entries.map(count).collect()
+    }
+
+    /// A signal was of no use to any pool that it was for. One that came meanwhile has it still.
+    fn give_back(&mut self, signal: i32) {
+        let is_new = |entry: &Entry| entry.times == 0 && entry.signals.contains(&signal);
+        if !self.all.iter().any(is_new) && self.caught.remove(&signal).is_some() {
             send_to_self(signal);
         }
+    }
+}
+
+/// A signal has come. The end of a job may drop code of the user's, which may have a guard.
+fn end_pools(signal: i32) {
+    let pools = watch().count(signal);
+    let of_use = pools.into_iter().filter(|(pool, times)| pool.end(*times)).count();
+    if of_use == 0 {
+        watch().give_back(signal);
     }
 }
 
@@ -162,9 +177,9 @@ impl Drop for Guard {
 /// Takes the signals out of the pipe, one after the other, as long as the process lives.
 fn heed(thread: &OwnThread, poller: &Poller, pipe: &Private) {
     while poller.wait(None).is_ok() {
-        let _awake = thread.awake();
+        let awake = thread.awake();
         let mut numbers = [0; 16];
         let count = read_available(pipe, &mut numbers).unwrap_or(0);
-        numbers.iter().take(count).for_each(|number| watch().heed(i32::from(*number)));
+        drop(thread.lend(awake, || numbers.iter().take(count).for_each(|number| end_pools(i32::from(*number)))));
     }
 }

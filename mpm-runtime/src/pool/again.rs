@@ -123,6 +123,10 @@ impl Core {
         }
         for judged in std::mem::take(&mut self.jobs_ended.judged) {
             self.judging += 1;
+            if let Some(lanes) = &mut self.lanes {
+                // It does not run any more.
+                lanes.limits.iter_mut().filter(|limit| limit.is_of(&judged.cell)).for_each(|limit| limit.release(&judged.cell));
+            }
             self.judges.judge(judged);
         }
     }

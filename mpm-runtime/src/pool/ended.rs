@@ -10,7 +10,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::again::Judged;
-use super::callbacks::Callbacks;
+use super::callbacks::{Callbacks, guarded};
 use super::cell::{Cell, Facts, Raw, Tell};
 use super::events::EventKind;
 use super::rules::Retrying;
@@ -22,6 +22,11 @@ use crate::registry::Judge;
 pub(super) struct Bin(Vec<Judge>);
 
 impl Bin {
+    /// Drops what is in it, without the lock. The panic of a drop is nobody's but its own.
+    pub(super) fn empty(self) {
+        self.0.into_iter().for_each(|judge| guarded(|| drop(judge)));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -191,13 +191,13 @@ impl Pool {
     }
 
     fn wait_for_end(&self) {
+        // In a forked copy of the process there is no supervisor to wait for.
+        if self.shared.is_copy() {
+            return;
+        }
         // The supervisor itself is here when a waker that it called ends the pool: it cannot wait for its own end. Nor can what
         // judges a result, for whose job that end waits.
         if thread::current().id() == self.supervisor_id || self.shared.judges.is_here() {
-            return;
-        }
-        // In a forked copy of the process there is no supervisor to wait for.
-        if self.shared.is_copy() {
             return;
         }
         let supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -31,6 +31,7 @@ mod events;
 mod face;
 mod face_limits;
 mod face_queue;
+mod first;
 mod hand_in;
 mod handle;
 mod hooks;

@@ -172,7 +172,7 @@ impl Shared {
             self.ended.notify_all();
         }
         told.into_iter().chain(tasks).for_each(Tell::tell);
-        drop(bin);
+        bin.empty();
     }
 
     /// Whether this is a copy, made by `fork`, of the process that made the pool.

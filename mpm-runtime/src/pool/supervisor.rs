@@ -14,11 +14,12 @@ use super::core::Core;
 use super::deadlines::{enforce_deadlines, next_deadline};
 use super::ending;
 use super::events::EventKind;
+use super::first::FirstResult;
 use super::member::{Fate, State};
 use super::policy::FailedStart;
 use super::shared::{News, Shared};
 use crate::error::WorkerExit;
-use crate::start::{self, Origin, Reply, Run, StartMethod, Together, flush_stderr, put_aside, read_reply};
+use crate::start::{self, Origin, Run, StartMethod, Together, flush_stderr, put_aside};
 use crate::sys::{Keys, OwnThread, Poller};
 
 /// A worker that dies within this time after it was ready, without a job, may be one of many that will.
@@ -45,6 +46,8 @@ pub(super) struct Supervisor {
     pub(super) run: Option<Run>,
     /// A start has failed in this turn: further failures of the turn have the same cause.
     pub(super) failed_now: bool,
+    /// Results of jobs that starting workers have run first.
+    pub(super) first_results: Vec<FirstResult>,
 }
 
 impl Supervisor {
@@ -53,7 +56,7 @@ impl Supervisor {
         for fd in shared.doorbell.as_fds() {
             poller.watch(fd, DOORBELL)?;
         }
-        Ok(Self { shared, poller, origin, method, chosen, run: None, failed_now: false })
+        Ok(Self { shared, poller, origin, method, chosen, run: None, failed_now: false, first_results: Vec::new() })
     }
 
     /// Runs until the pool has ended.
@@ -99,13 +102,19 @@ impl Supervisor {
             for changes in [changes, later].into_iter().filter(|changes| !changes.is_nothing()) {
                 awake = thread.lend(awake, || shared.tell(changes));
             }
+            if !self.first_results.is_empty() {
+                awake = thread.lend(awake, || self.read_first_results());
+            }
             drop(awake);
             if ended {
                 return Ok(());
             }
             // Where responses come without end, exits and new workers are looked at all the same.
-            let time =
-                if nothing_came { wake_at.map(|at| at.saturating_duration_since(Instant::now())) } else { Some(Duration::ZERO) };
+            let time = if nothing_came && self.first_results.is_empty() {
+                wake_at.map(|at| at.saturating_duration_since(Instant::now()))
+            } else {
+                Some(Duration::ZERO)
+            };
             ready = self.poller.wait(time)?;
         }
     }
@@ -128,6 +137,8 @@ impl Supervisor {
                 }
             }
         }
+        let read: Vec<_> = self.first_results.iter().map(|first| first.incarnation).collect();
+        read.into_iter().for_each(|incarnation| self.hear(core, incarnation));
         for key in ready.iter().filter(|key| *key != DOORBELL) {
             if key % 2 == 0 { self.bury(core, key / 2) } else { self.hear(core, key / 2) }
         }
@@ -160,74 +171,16 @@ impl Supervisor {
         (ended, core.wakes_at)
     }
 
-    /// Reads what a starting worker says.
-    fn hear(&self, core: &mut Core, incarnation: u64) {
-        let Some(process) = core.find_mut(incarnation) else { return };
-        if process.course.is_ready {
-            return self.hear_end(process);
-        }
-        let mut is_ready = false;
-        loop {
-            match read_reply(process.link.socket()).map(|some| some.map(|(reply, _)| reply)) {
-                Ok(None) => return,
-                Ok(Some(Reply::Preloading(index))) => process.preloading = Some(index),
-                Ok(Some(Reply::Preloaded(index, result))) => {
-                    process.preloading = None;
-                    if let Err(reason) = self.shared.plan.check_preload(index, result) {
-                        process.kill(Fate::Unready(reason.clone()));
-                        process.refused = Some(reason);
-                        break;
-                    }
-                }
-                Ok(Some(Reply::Starting(index))) => {
-                    process.course.starting = Some(index);
-                    if let State::Starting { deadline } = &mut process.state {
-                        *deadline = Instant::now().checked_add(self.shared.hooks.start_timeout);
-                    }
-                }
-                Ok(Some(Reply::Started(index, result))) => {
-                    process.course.starting = None;
-                    if let Err(reason) = self.shared.hooks.check_start(index, result) {
-                        process.kill(Fate::Unready(reason));
-                        break;
-                    }
-                }
-                Ok(Some(Reply::Ready)) => {
-                    process.course.is_ready = true;
-                    // Not one that is being killed: it may say so all the same.
-                    if matches!(process.state, State::Starting { .. }) && process.fate.is_none() {
-                        let since = Instant::now();
-                        (process.state, process.idle_since) = (State::Ready { since }, Some((0, since)));
-                        is_ready = true;
-                    }
-                    break;
-                }
-                Ok(Some(Reply::Refused(reason) | Reply::HasThreads(reason))) => {
-                    process.refused = Some(reason);
-                    break;
-                }
-                Ok(Some(_)) => {
-                    process.kill(Fate::Unready("sent a handshake that is none of a worker's".to_owned()));
-                    break;
-                }
-                // The other end is closed: its exit, which comes now, tells why. That is no refusal, after which no other
-                // worker would be tried.
-                Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => break,
-                Err(error) => {
-                    process.kill(Fate::Unready(format!("sent a handshake that cannot be read: {error}")));
-                    break;
-                }
-            }
-        }
-        self.poller.forget(&process.link);
-        if is_ready {
-            process.tell_ready(&self.shared.callbacks);
-            core.failures = 0;
-        }
-    }
-
     /// Deals with a process that has exited: its jobs, its report, its slot.
     fn bury(&mut self, core: &mut Core, incarnation: u64) {
+        let Some(process) = core.find_mut(incarnation) else { return };
+        if matches!(process.state, State::Starting { .. }) && process.refused.is_none() {
+            self.hear(core, incarnation);
+            if self.first_results.iter().any(|first| first.incarnation == incarnation) {
+                // Its end stays ready to be seen.
+                return;
+            }
+        }
         let Some(process) = core.find_mut(incarnation) else { return };
         let Some(child) = process.child.as_mut() else { return };
         let shared = Arc::clone(&self.shared);
@@ -241,9 +194,6 @@ impl Supervisor {
                 return;
             }
         };
-        if matches!(process.state, State::Starting { .. }) && process.refused.is_none() {
-            self.hear(core, incarnation);
-        }
         let (mut ended, mut mean) = (std::mem::take(&mut core.jobs_ended), core.mean);
         let Some(process) = core.find_mut(incarnation) else { return };
         // What it sent before its death counts: a result that is there wins over the death.

@@ -129,8 +129,8 @@ impl<F: Target> Job<'_, F> {
     /// [`retries`](Self::retries) says. A result that cannot be decoded, or for which `again` panics, counts as the job's outcome.
     ///
     /// `again` is called on a thread of the pool's, for one result after the other: a slow one delays the end of other jobs that
-    /// have one, and nothing else. It may use the pool. It may not wait for its own job; and as the end of the pool waits for it,
-    /// [`join`](crate::Pool::join) and its like begin that end there, and return at once.
+    /// have one, and nothing else. It may use the pool. It may not wait for its own job, nor for another one that is judged; and as the end of the
+    /// pool waits for it, [`join`](crate::Pool::join) and its like begin that end there, and return at once.
     pub fn retry_if(mut self, again: impl Fn(&F::Output) -> bool + Send + Sync + 'static) -> Self {
         let judge = move |bytes: &[u8]| F::decode_output(Cow::Borrowed(bytes)).is_ok_and(|value| again(&value));
         self.options_mut().retry_if = Some(Arc::new(judge));

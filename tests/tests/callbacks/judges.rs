@@ -119,6 +119,48 @@ fn stop_from_a_callback_while_a_result_is_judged() {
     }
 }
 
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("in the drop of what judges");
+    }
+}
+
+/// The thread that judged had ended, or the supervisor.
+#[mpm::test]
+fn what_judges_may_panic_when_it_is_dropped() {
+    let _guard = watchdog();
+    for workers in worker_counts() {
+        let pool = pool_of(workers);
+        let job = || {
+            let held = PanicsInDrop;
+            double::job(1).retries(soon(1)).retry_if(move |_| {
+                let _ = &held;
+                false
+            })
+        };
+        for _ in 0..3 {
+            assert_eq!(pool.submit(job()).unwrap().wait().unwrap(), 2);
+            pool.pause();
+            assert!(pool.submit(job()).unwrap().cancel());
+            pool.resume();
+            assert_eq!(pool.run(double::job(2).retries(soon(1)).retry_if(|_| false)).unwrap(), 4);
+        }
+        pool.join();
+    }
+}
+
+/// What judges may wait for a job of the same kind, though only one of these runs at once: its own does not run any more.
+#[mpm::test]
+fn a_job_that_is_judged_takes_no_place_of_its_kind() {
+    let _guard = watchdog();
+    let pool = Arc::new(Pool::builder().workers(2).limit_concurrency::<double>(1).build().unwrap());
+    let inner = Arc::clone(&pool);
+    let job = double::job(4).retries(soon(1)).retry_if(move |value| inner.run(double::job(*value)).unwrap() != 16);
+    assert_eq!(pool.run(job).unwrap(), 8);
+}
+
 /// Uses the pool when it is dropped.
 struct SubmitsInDrop(Arc<Pool>, Log<bool>);
 

@@ -1,12 +1,15 @@
 //! Jobs before and after those of the pool that fail, panic, die, or take too long.
 
+use std::fmt;
 use std::fs;
 use std::process;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
 use mpm::{Event, EventKind, JobError, Pool, StartMethod, worker};
 use mpm_tests::{Log, children_of, wait_until};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::{double, listening, patient, pid};
@@ -14,6 +17,7 @@ use crate::{double, listening, patient, pid};
 conform!(
     e86_init_fails,
     e86_init_fails_at_first,
+    an_error_of_what_runs_first_may_use_the_pool,
     e87_on_start_times_out_by_itself,
     e87_on_stop_times_out_by_itself,
     e88_exit_hook_fails,
@@ -99,6 +103,39 @@ fn at_the_third_try(folder: &str) -> Result<(), String> {
     let tries = 1 + fs::read_dir(folder).unwrap().count();
     fs::write(format!("{folder}/{}", process::id()), "").unwrap();
     if tries < 3 { Err(format!("try {tries}")) } else { Ok(()) }
+}
+
+static POOL: OnceLock<Pool> = OnceLock::new();
+
+/// An error that looks at the pool when it is read and printed, as a logger might.
+#[derive(Debug, Serialize)]
+struct Curious;
+
+impl<'de> Deserialize<'de> for Curious {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        <()>::deserialize(from)?;
+        assert!(!POOL.wait().is_paused());
+        Ok(Self)
+    }
+}
+
+impl fmt::Display for Curious {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "curious: {}", POOL.wait().is_paused())
+    }
+}
+
+#[worker]
+fn fails_curiously() -> Result<(), Curious> {
+    Err(Curious)
+}
+
+/// It was read under the pool's lock.
+fn an_error_of_what_runs_first_may_use_the_pool(method: StartMethod) {
+    assert!(POOL.set(patient(method, 2).on_start(fails_curiously::job()).build().unwrap()).is_ok());
+    let error = POOL.wait().run(double::job(1)).unwrap_err().to_string();
+    assert!(error.contains("on_start job") && error.contains("curious: false"), "{error}");
+    POOL.wait().join();
 }
 
 fn e86_init_fails_at_first(method: StartMethod) {
