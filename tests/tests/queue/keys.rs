@@ -113,7 +113,7 @@ fn jobs_of_a_key_run_one_after_the_other_also_where_their_worker_takes_no_more()
             assert!(!started(&marks).contains(&1), "{method}: it runs beside the first");
             gate.open();
             first.wait().unwrap();
-            next.into_iter().for_each(|job| drop(job.wait().unwrap()));
+            crate::marks::end_well(next);
             let order: Vec<_> = started(&marks).into_iter().filter(|n| *n < 100).collect();
             assert_eq!(order, [0, 1, 2, 3], "{method}");
         }
