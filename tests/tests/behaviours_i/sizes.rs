@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use mpm::{JobError, Pool, StartMethod, worker};
-use mpm_tests::{Gate, process_gone, try_kill, wait_until};
+use mpm_tests::{Gate, process_gone, try_kill, wait_at, wait_until};
 use tempfile::TempDir;
 
 use crate::methods::by_all_methods;
@@ -21,6 +21,7 @@ by_all_methods!(
     i131_shrink_when_all_are_busy,
     i131_grown_again_before_anybody_has_left,
     a_pool_grows_with_what_waits_and_shrinks,
+    a_pool_grows_while_a_worker_starts,
     a_pool_ends_whatever_its_size_is_just_becoming,
 );
 
@@ -194,6 +195,27 @@ fn a_pool_grows_with_what_waits_and_shrinks(method: StartMethod) {
     assert!(try_kill(last, libc::SIGKILL));
     wait_until("it is gone", || process_gone(last));
     wait_for_workers(1);
+}
+
+/// Jobs that come while the first worker takes long to start are worth workers as much as those that came before.
+fn a_pool_grows_while_a_worker_starts(method: StartMethod) {
+    let folder = TempDir::new().unwrap();
+    let [starts, gate] = ["starts", "gate"].map(|name| Gate::new(folder.path(), name));
+    let pool = build(Pool::builder().workers(0..=4).on_start(waits::job(&starts.path())), method);
+    let submit = || pool.submit(pass::job(&gate.path())).unwrap();
+    let first = submit();
+    starts.wait_for(1);
+    let others = [(); 3].map(|()| submit());
+    starts.wait_for(4);
+    starts.open();
+    gate.wait_for(4);
+    gate.open();
+    assert!(others.into_iter().chain([first]).all(|job| job.wait().is_ok()));
+}
+
+#[worker]
+fn waits(gate: &str) {
+    wait_at(gate);
 }
 
 fn a_pool_ends_whatever_its_size_is_just_becoming(method: StartMethod) {
