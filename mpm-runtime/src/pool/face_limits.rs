@@ -62,9 +62,10 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// When a pool cannot have so many workers: from 1 to 4096, or a range that ends there.
+    /// When a pool cannot have so many workers: from 1 to 4096, or a range that ends there; a range not with
+    /// [`round_robin`](crate::Builder::round_robin).
     pub fn resize(&self, workers: impl Into<WorkerCount>) -> Result<()> {
-        let size = Size::checked("Pool::resize", workers.into())?;
+        let size = Size::checked("Pool::resize", workers.into(), self.shared.settings.round_robin)?;
         self.refuse_in_copy()?;
         self.shared.most_workers.store(u32::try_from(size.most).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.shared.with_core(|core| {

@@ -260,3 +260,19 @@ fn nobody_waits_in_vain_where_there_is_no_worker() {
         }
     });
 }
+
+/// Whose turn it is depends on how many there are; who has nothing to do cannot take what is another one's.
+#[mpm::test]
+fn a_pool_that_hands_out_in_turn_has_a_fixed_number_of_workers() {
+    mpm_tests::alone("sizes::a_pool_that_hands_out_in_turn_has_a_fixed_number_of_workers", || {
+        let in_turn = || Pool::builder().round_robin(true);
+        let error = in_turn().workers(1..=4).build().unwrap_err();
+        assert!(error.is_setting() && error.to_string().starts_with("Builder::workers(1..=4): "), "{error}");
+        let pool = in_turn().workers(2..=2).build().unwrap();
+        let error = pool.resize(0..=2).unwrap_err();
+        assert!(error.is_setting() && error.to_string().starts_with("Pool::resize(0..=2): "), "{error}");
+        assert_eq!(pool.size(), 2..=2, "as it was");
+        pool.resize(3).unwrap();
+        assert_eq!(pool.map::<double>(0..30).filter(Result::is_ok).count(), 30);
+    });
+}
