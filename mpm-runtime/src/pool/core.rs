@@ -45,7 +45,7 @@ pub(super) struct Core {
     pub(super) restart_before: u64,
     /// How many threads wait for the ends of these.
     pub(super) restart_waiters: usize,
-    /// One of these has ended since somebody was told.
+    /// One of these has ended since somebody was told, or the pool is about to.
     pub(super) has_restarted: bool,
     pub(super) watch: Watch,
     /// When workers ended that were of no use, as far as that counts.

@@ -39,6 +39,11 @@ impl Core {
         self.all_processes().any(|process| process.incarnation < self.restart_before)
     }
 
+    /// Has those look who wait until all of these have ended: one has, or not all will.
+    pub(super) fn tell_who_waits_for_ends(&mut self) {
+        self.has_restarted |= self.restart_waiters > 0;
+    }
+
     /// The supervisor's part of replacing workers: one step, to be taken at every turn.
     pub(super) fn recycle(&mut self, now: Instant) {
         if !self.is_recycling || !self.wants_processes() || self.ending.is_some() {
