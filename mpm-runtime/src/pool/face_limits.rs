@@ -18,8 +18,8 @@ impl Pool {
         if self.shared.is_copy() { self.shared.settings.limits.clone() } else { self.shared.lock().limits.clone() }
     }
 
-    /// Sets other limits, which hold from now on: who exceeds them already is replaced, a share at a time. A worker that has been given
-    /// its number of jobs at its start gets no more than those.
+    /// Sets other limits, which hold from now on: who exceeds them already is replaced, a share at a time. Of a worker that has a job, the
+    /// memory counts that it holds after that. One that has been given its number of jobs at its start gets no more than those.
     ///
     /// # Errors
     /// When a limit makes no sense. Then nothing is changed.

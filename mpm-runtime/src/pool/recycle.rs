@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::member::{Fate, Member, Process, State};
 use super::policy_recycle::{Worker, at_a_time, due, quota};
 use crate::error::EndReason;
-use crate::sys::random;
+use crate::sys::{random, resident_of};
 
 impl Core {
     /// Sets other limits, which hold from now on.
@@ -25,7 +25,17 @@ impl Core {
                 process.quota = Some(process.quota.map_or(quota, |before| before.min(quota)));
             }
         }
+        self.weighs = size > 0;
         (self.is_recycling, self.wake) = (true, true);
+    }
+
+    /// After other limits were set: looks how much memory those hold who have no job. The others look by themselves, after it.
+    fn weigh_idle(&mut self) {
+        if std::mem::take(&mut self.weighs) {
+            for process in self.processes_mut().filter(|process| process.is_idle()) {
+                process.weight = resident_of(process.pid()).unwrap_or(0);
+            }
+        }
     }
 
     /// Replaces all workers that there are now, one share after the other.
@@ -53,6 +63,7 @@ impl Core {
         if !self.is_restarting() {
             self.restart_before = 0;
         }
+        self.weigh_idle();
         self.mark_who_is_due(now);
         let limits = &self.limits;
         let has_limits = limits.max_jobs.is_some() || limits.max_age.is_some() || limits.max_size().is_some();
@@ -99,7 +110,7 @@ impl Core {
             age: now.saturating_duration_since(since),
             jobs_done: process.jobs_done,
             quota: process.quota,
-            oversize: process.link.oversize(),
+            oversize: process.link.oversize().max(process.weight),
         };
         let is_there = process.takes_jobs() && process.may_take() > 0;
         let rank = (!process.in_flight.is_empty(), process.incarnation);
