@@ -147,6 +147,8 @@ impl Core {
         let Some(since) = process.ready_since() else { return };
         let back = process.take_back_unstarted(&mut self.jobs_ended);
         process.state = State::Finishing { since, reason };
+        // Its successor is to be started; and it may have been asked to call at a response that will not come now.
+        self.wake = true;
         self.requeue(back);
         self.retire(slot);
     }
