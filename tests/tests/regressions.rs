@@ -3,12 +3,16 @@
 use std::fs;
 use std::future::Future;
 use std::pin::Pin;
+use std::process;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use mpm::{JobError, JobHandle, Pool, worker};
-use mpm_tests::{Gate, alone, children_of, in_forked_copy, kill, limit_descriptors, process_gone, wait_at, wait_until, watchdog};
+use mpm_tests::{
+    Gate, alone, children_of, in_forked_copy, kill, limit_descriptors, limit_descriptors_of, process_gone, wait_at, wait_until,
+    watchdog,
+};
 
 #[worker]
 fn add(a: u64, b: u64) -> u64 {
@@ -45,7 +49,7 @@ fn a_pool_survives_the_death_of_every_idle_worker_in_turn() {
         while killed.len() < 8 {
             let mut next = None;
             wait_until("a worker is there that has its name", || {
-                next = children_of(std::process::id())
+                next = children_of(process::id())
                     .into_iter()
                     .find(|pid| !killed.contains(pid) && thread_names(*pid).any(|name| name == "idle-0"));
                 next.is_some()
@@ -142,6 +146,34 @@ fn a_large_result_that_the_parent_has_no_descriptor_for_is_that_jobs_error_alone
             assert_eq!(job.wait().unwrap(), n);
         }
         assert_eq!(pool.run(bytes::job(100_000)).unwrap().len(), 100_000);
+    });
+}
+
+/// They were taken back from the worker, which was left with the order to call after the last of them: nobody saw the end of the job that
+/// it ran, nor started another worker.
+#[mpm::test]
+fn the_jobs_behind_a_result_that_cannot_be_taken_over_run() {
+    alone("the_jobs_behind_a_result_that_cannot_be_taken_over_run", || {
+        let folder = tempfile::tempdir().unwrap();
+        let gate = Gate::new(folder.path(), "gate");
+        let path = gate.path();
+        // Nor does it wake by itself now and then.
+        let pool = Pool::builder().workers(1).unresponsive(Duration::MAX).build().unwrap();
+        // Short jobs are handed out ahead of time.
+        (0..20).for_each(|n| assert_eq!(pool.run(add::job(n, 1)).unwrap(), n + 1));
+        let before = limit_descriptors_of(process::id(), 3);
+        let large = pool.submit(bytes::job(100_000)).unwrap();
+        let running = pool.submit(wait_for::job(&path)).unwrap();
+        let behind = [1, 2, 3].map(|n| pool.submit(add::job(n, 1)).unwrap());
+        // Looks for it on this thread.
+        wait_until("it has come", || large.is_finished());
+        limit_descriptors_of(process::id(), before);
+        assert!(matches!(large.wait(), Err(JobError::Decode(error)) if !error.in_worker && error.reason.contains("os error 24")));
+        // In the same worker; or in another one, if it was taken back too.
+        gate.wait_for(1);
+        gate.open();
+        assert_eq!(behind.map(|job| job.wait().unwrap()), [2, 3, 4]);
+        running.wait().unwrap();
     });
 }
 

@@ -93,7 +93,7 @@ impl Builder {
     /// With a range, such as `1..=8`, the pool grows when jobs wait and all its workers have something to do: at once where the jobs are
     /// worth a start, and otherwise when they have waited for some milliseconds. A worker that has had nothing to do for
     /// [`max_idle`](Self::max_idle) ends, as long as the lower end is left. That may be 0: then a pool without jobs is no process at
-    /// all.
+    /// all. A range does not go with [`round_robin`](Self::round_robin).
     ///
     /// Where nobody says, the environment variable `MPM_WORKERS` does, with a number from 1 to 4096; anything else in it makes
     /// `build` fail. Where that is not set or empty, it is the number of CPUs that affinity and cgroup quota leave to this process.
@@ -226,7 +226,7 @@ impl Builder {
         let default = default_workers();
         settings.budget = default.as_ref().copied().unwrap_or_else(|_| usable_cpus());
         settings.size = match workers {
-            Some(workers) => Size::checked("Builder::workers", workers)?,
+            Some(workers) => Size::checked("Builder::workers", workers, settings.round_robin)?,
             None => Size::fixed(default?),
         };
         check(&settings, &env)?;

@@ -62,7 +62,8 @@ impl Builder {
     /// waits for its worker, or for the one that comes in its place, also while others are idle.
     ///
     /// It is of use where runs are to be repeated exactly, not where they are to be fast. A job with a [key](crate::Job::key) goes where its key
-    /// goes, and a [broadcast](crate::Pool::broadcast) to all; neither takes a turn.
+    /// goes, and a [broadcast](crate::Pool::broadcast) to all; neither takes a turn. The pool has a fixed number of
+    /// [workers](Self::workers): with a range, [`build`](Self::build) fails.
     ///
     /// ```
     /// # use mpm::{Pool, worker};

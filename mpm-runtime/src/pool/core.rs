@@ -41,11 +41,13 @@ pub(super) struct Core {
     pub(super) pressure: Option<Pressure>,
     /// Some worker may have to be replaced, now or some time.
     pub(super) is_recycling: bool,
+    /// There is a new limit of memory, which some without a job may exceed already.
+    pub(super) weighs: bool,
     /// Processes of incarnations before this one are to be replaced.
     pub(super) restart_before: u64,
     /// How many threads wait for the ends of these.
     pub(super) restart_waiters: usize,
-    /// One of these has ended since somebody was told.
+    /// One of these has ended since somebody was told, or the pool is about to.
     pub(super) has_restarted: bool,
     pub(super) watch: Watch,
     /// When workers ended that were of no use, as far as that counts.
@@ -123,6 +125,7 @@ impl Core {
             may_grow: settings.size.is_range(),
             pressure: None,
             is_recycling: true,
+            weighs: false,
             restart_before: 0,
             restart_waiters: 0,
             has_restarted: false,

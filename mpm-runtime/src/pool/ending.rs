@@ -92,6 +92,7 @@ impl Shared {
             let before = core.ending.and_then(|ending| ending.kill_at);
             let kill_at = [before, kill_at].into_iter().flatten().min();
             core.ending = Some(Ending { kill_at });
+            core.tell_who_waits_for_ends();
             core.resume();
             // Those who wait for room will get none.
             core.freed = true;

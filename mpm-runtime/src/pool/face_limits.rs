@@ -18,8 +18,8 @@ impl Pool {
         if self.shared.is_copy() { self.shared.settings.limits.clone() } else { self.shared.lock().limits.clone() }
     }
 
-    /// Sets other limits, which hold from now on: who exceeds them already is replaced, a share at a time. A worker that has been given
-    /// its number of jobs at its start gets no more than those.
+    /// Sets other limits, which hold from now on: who exceeds them already is replaced, a share at a time. Of a worker that has a job, the
+    /// memory counts that it holds after that. One that has been given its number of jobs at its start gets no more than those.
     ///
     /// # Errors
     /// When a limit makes no sense. Then nothing is changed.
@@ -62,9 +62,10 @@ impl Pool {
     /// ```
     ///
     /// # Errors
-    /// When a pool cannot have so many workers: from 1 to 4096, or a range that ends there.
+    /// When a pool cannot have so many workers: from 1 to 4096, or a range that ends there; a range not with
+    /// [`round_robin`](crate::Builder::round_robin).
     pub fn resize(&self, workers: impl Into<WorkerCount>) -> Result<()> {
-        let size = Size::checked("Pool::resize", workers.into())?;
+        let size = Size::checked("Pool::resize", workers.into(), self.shared.settings.round_robin)?;
         self.refuse_in_copy()?;
         self.shared.most_workers.store(u32::try_from(size.most).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.shared.with_core(|core| {

@@ -119,6 +119,8 @@ pub(super) struct Process {
     pub(super) fate: Option<Fate>,
     /// Why it is to end.
     pub(super) reason: Option<EndReason>,
+    /// How many bytes it held when the pool last looked at it for that, without a job; 0 if it never did.
+    pub(super) weight: u64,
     /// Why it is to be replaced, as soon as its successor is ready.
     pub(super) replace: Option<EndReason>,
     pub(super) course: Course,

@@ -15,7 +15,7 @@ pub(super) struct Worker {
     pub(super) jobs_done: u64,
     /// How many jobs it may have, if it was told so at its start.
     pub(super) quota: Option<u64>,
-    /// How much memory it held, in bytes, when it found that to be too much; 0 if it never did.
+    /// How much memory it held, in bytes, when it found that to be too much, or when the pool looked; 0 if neither was.
     pub(super) oversize: u64,
 }
 

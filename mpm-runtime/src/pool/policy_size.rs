@@ -21,6 +21,12 @@ pub(super) struct Demand {
 /// About what it costs to start a worker, in nanoseconds: less work than that is not worth one.
 const START: u64 = 2_000_000;
 
+/// How many workers so many jobs are worth that nobody has begun.
+pub(super) fn worth(backlog: usize, mean: Option<u64>) -> usize {
+    let Some(mean) = mean else { return backlog };
+    usize::try_from(mean.saturating_mul(backlog as u64) / START).unwrap_or(usize::MAX).min(backlog)
+}
+
 /// How many workers more to start now: one for each waiting job, as far as all together are worth it. Where that is wrong, because this
 /// job is not like those before it, waiting for long is reason enough.
 pub(super) fn growth(demand: &Demand) -> usize {
@@ -28,12 +34,8 @@ pub(super) fn growth(demand: &Demand) -> usize {
     if backlog == 0 || idle > 0 {
         return 0;
     }
-    let worth = match mean {
-        None => backlog,
-        Some(mean) => usize::try_from(mean.saturating_mul(backlog as u64) / START).unwrap_or(usize::MAX).min(backlog),
-    };
     let at_least = usize::from(is_overdue || workers == 0);
-    worth.max(at_least).saturating_sub(coming).min(most.saturating_sub(workers))
+    worth(backlog, mean).max(at_least).saturating_sub(coming).min(most.saturating_sub(workers))
 }
 
 /// What a place for a worker holds.

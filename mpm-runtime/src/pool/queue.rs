@@ -184,6 +184,7 @@ impl Core {
     pub(super) fn fail(&mut self, reason: &Arc<str>) {
         if self.failed.is_none() {
             self.failed = Some(Arc::clone(reason));
+            self.tell_who_waits_for_ends();
             self.emit(|| EventKind::PoolFailed { reason: Arc::clone(reason) });
         }
         self.empty_queue(|_| JobError::PoolFailed(Arc::clone(reason)));

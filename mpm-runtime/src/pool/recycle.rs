@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::member::{Fate, Member, Process, State};
 use super::policy_recycle::{Worker, at_a_time, due, quota};
 use crate::error::EndReason;
-use crate::sys::random;
+use crate::sys::{random, resident_of};
 
 impl Core {
     /// Sets other limits, which hold from now on.
@@ -25,7 +25,17 @@ impl Core {
                 process.quota = Some(process.quota.map_or(quota, |before| before.min(quota)));
             }
         }
+        self.weighs = size > 0;
         (self.is_recycling, self.wake) = (true, true);
+    }
+
+    /// After other limits were set: looks how much memory those hold who have no job. The others look by themselves, after it.
+    fn weigh_idle(&mut self) {
+        if std::mem::take(&mut self.weighs) {
+            for process in self.processes_mut().filter(|process| process.is_idle()) {
+                process.weight = resident_of(process.pid()).unwrap_or(0);
+            }
+        }
     }
 
     /// Replaces all workers that there are now, one share after the other.
@@ -39,6 +49,11 @@ impl Core {
         self.all_processes().any(|process| process.incarnation < self.restart_before)
     }
 
+    /// Has those look who wait until all of these have ended: one has, or not all will.
+    pub(super) fn tell_who_waits_for_ends(&mut self) {
+        self.has_restarted |= self.restart_waiters > 0;
+    }
+
     /// The supervisor's part of replacing workers: one step, to be taken at every turn.
     pub(super) fn recycle(&mut self, now: Instant) {
         if !self.is_recycling || !self.wants_processes() || self.ending.is_some() {
@@ -48,6 +63,7 @@ impl Core {
         if !self.is_restarting() {
             self.restart_before = 0;
         }
+        self.weigh_idle();
         self.mark_who_is_due(now);
         let limits = &self.limits;
         let has_limits = limits.max_jobs.is_some() || limits.max_age.is_some() || limits.max_size().is_some();
@@ -94,7 +110,7 @@ impl Core {
             age: now.saturating_duration_since(since),
             jobs_done: process.jobs_done,
             quota: process.quota,
-            oversize: process.link.oversize(),
+            oversize: process.link.oversize().max(process.weight),
         };
         let is_there = process.takes_jobs() && process.may_take() > 0;
         let rank = (!process.in_flight.is_empty(), process.incarnation);
@@ -131,6 +147,8 @@ impl Core {
         let Some(since) = process.ready_since() else { return };
         let back = process.take_back_unstarted(&mut self.jobs_ended);
         process.state = State::Finishing { since, reason };
+        // Its successor is to be started; and it may have been asked to call at a response that will not come now.
+        self.wake = true;
         self.requeue(back);
         self.retire(slot);
     }

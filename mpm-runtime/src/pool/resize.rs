@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::member::{Member, Process, State};
-use super::policy_size::{Demand, Seat, growth, who_goes};
+use super::policy_size::{Demand, Seat, growth, who_goes, worth};
 use super::size::Size;
 use crate::error::EndReason;
 
@@ -17,8 +17,8 @@ pub(super) struct Pressure {
     since: Instant,
     /// The job that was the newest then.
     last_job: u64,
-    /// A worker will be there soon, which is an event.
-    is_answered: bool,
+    /// Workers that will be there soon, which is an event.
+    coming: usize,
 }
 
 /// How long jobs may wait for others of their kind before a worker more is worth it.
@@ -40,9 +40,15 @@ impl Core {
         self.members.iter().filter(|member| member.is_open).count()
     }
 
-    /// Whether a job waits, and the pool may have more workers.
+    /// Whether the pool may have more workers, and a job waits that nobody has looked at for that, or more than those are for who come.
     pub(super) fn is_short_of_workers(&self) -> bool {
-        self.may_grow && self.pressure.is_none() && (self.has_jobs_for_workers() || self.roster.ahead() > 0)
+        let is_short = || match self.pressure {
+            None => self.has_jobs_for_workers() || self.roster.ahead() > 0,
+            Some(Pressure { coming: 0, .. }) => false,
+            // No more than `grow` will count: nobody is to be woken in vain by each job.
+            Some(Pressure { coming, .. }) => worth(self.backlog(|| self.queue.len().min(COUNTED)), self.mean) > coming,
+        };
+        self.may_grow && is_short()
     }
 
     /// Brings the pool to its size, before jobs are handed out. New workers are for the supervisor to start.
@@ -75,7 +81,7 @@ impl Core {
 
     /// When it is to be seen whether jobs have waited for too long.
     pub(super) fn next_growth(&self) -> Option<Instant> {
-        self.pressure.filter(|pressure| !pressure.is_answered)?.since.checked_add(PATIENCE)
+        self.pressure.filter(|pressure| pressure.coming == 0)?.since.checked_add(PATIENCE)
     }
 
     /// The supervisor's other part: after jobs were handed out, makes places for those that found no worker. Whether jobs can be
@@ -87,7 +93,8 @@ impl Core {
             self.pressure = None;
             return false;
         }
-        let backlog = self.backlog();
+        let plain = || self.queue.iter().take(COUNTED).map(|job| 1 + job.cell.more()).sum::<usize>();
+        let backlog = self.backlog(plain);
         let open = || self.members.iter().filter(|member| member.is_open);
         let demand = Demand {
             backlog,
@@ -102,7 +109,7 @@ impl Core {
         self.pressure = (backlog > 0 && demand.idle == 0).then(|| {
             let still = self.pressure.filter(|pressure| now.saturating_duration_since(pressure.since) < PATIENCE);
             let (since, last_job) = still.map_or((now, self.last_job), |pressure| (pressure.since, pressure.last_job));
-            Pressure { since, last_job, is_answered: demand.coming + more > 0 }
+            Pressure { since, last_job, coming: demand.coming + more }
         });
         let reopened = self.open_places(more);
         self.may_grow = self.open() < self.size.most;
@@ -112,16 +119,12 @@ impl Core {
         reopened
     }
 
-    /// How many jobs wait for a worker: in the queue, or behind another one.
-    fn backlog(&self) -> usize {
-        if self.waiting == 0 {
+    /// How many jobs wait for a worker: behind another one, or in the queue, where there are so many in its plain part.
+    fn backlog(&self, plain: impl FnOnce() -> usize) -> usize {
+        if self.waiting == 0 || self.is_paused() {
             return self.roster.ahead();
         }
-        if self.is_paused() {
-            return self.roster.ahead();
-        }
-        let plain = self.queue.iter().take(COUNTED).map(|job| 1 + job.cell.more()).sum::<usize>();
-        self.roster.ahead() + plain + self.lanes.as_ref().map_or(0, |lanes| lanes.free_jobs())
+        self.roster.ahead() + plain() + self.lanes.as_ref().map_or(0, |lanes| lanes.free_jobs())
     }
 
     /// Whether some of the waiting jobs wait for longer than anybody should: not all of them have come since they were looked at.

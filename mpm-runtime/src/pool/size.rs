@@ -37,14 +37,20 @@ impl Size {
         Self { least: count, most: count }
     }
 
-    /// The size that was asked for by `whose` call.
-    pub(super) fn checked(whose: &str, WorkerCount(range): WorkerCount) -> Result<Self> {
+    /// The size that was asked for by `whose` call, for a pool whose jobs go to the workers in turn or do not.
+    pub(super) fn checked(whose: &str, WorkerCount(range): WorkerCount, in_turn: bool) -> Result<Self> {
         let (least, most) = range.into_inner();
-        if (1..=MOST_WORKERS).contains(&most) && least <= most {
-            return Ok(Self { least, most });
-        }
         let asked = if least == most { format!("{most}") } else { format!("{least}..={most}") };
-        Err(Error::new(Kind::Setting, format!("{whose}({asked}): a pool has from 1 to {MOST_WORKERS} workers")))
+        let refuse = |text: &str| Err(Error::new(Kind::Setting, format!("{whose}({asked}): {text}")));
+        let size = Self { least, most };
+        if !(1..=MOST_WORKERS).contains(&most) || least > most {
+            refuse(&format!("a pool has from 1 to {MOST_WORKERS} workers"))
+        } else if in_turn && size.is_range() {
+            // A job in turn waits for its worker and is not what a pool grows with; and whose turn it is would be a matter of chance.
+            refuse("a pool with round_robin has a fixed number of workers")
+        } else {
+            Ok(size)
+        }
     }
 
     /// Whether the pool has more or fewer workers as it needs them.
@@ -59,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_pool_has_some_workers_and_not_too_many() {
-        let size = |count: WorkerCount| Size::checked("Builder::workers", count).map_err(|error| error.to_string());
+        let size = |count: WorkerCount| Size::checked("Builder::workers", count, false).map_err(|error| error.to_string());
         assert_eq!(size(3.into()), Ok(Size { least: 3, most: 3 }));
         assert_eq!(size((0..=4096).into()), Ok(Size { least: 0, most: 4096 }));
         assert!(!Size::fixed(3).is_range() && size((0..=1).into()).is_ok_and(Size::is_range));
@@ -73,6 +79,18 @@ mod tests {
         for (count, words) in refused {
             let error = size(count).unwrap_err();
             assert!(error.starts_with(words) && error.contains("from 1 to 4096"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pool_with_turns_has_a_fixed_number_of_workers() {
+        let size = |count: WorkerCount| Size::checked("Pool::resize", count, true).map_err(|error| error.to_string());
+        assert_eq!((size(3.into()), size((2..=2).into())), (Ok(Size::fixed(3)), Ok(Size::fixed(2))));
+        let refused =
+            [(1..=4, "Pool::resize(1..=4): a pool with round_robin"), (1..=4097, "Pool::resize(1..=4097): a pool has from")];
+        for (range, words) in refused {
+            let error = size(range.into()).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
         }
     }
 }

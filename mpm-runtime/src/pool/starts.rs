@@ -189,6 +189,7 @@ impl Supervisor {
             oom_kills_before,
             fate: None,
             reason: None,
+            weight: 0,
             replace: None,
             course: Course::default(),
             is_gone: false,

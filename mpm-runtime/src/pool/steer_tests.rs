@@ -68,6 +68,7 @@ fn process(slot: usize, incarnation: u64) -> Process {
         oom_kills_before: None,
         fate: None,
         reason: None,
+        weight: 0,
         replace: None,
         course: Course::default(),
         is_gone: false,

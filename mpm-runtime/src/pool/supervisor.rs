@@ -240,7 +240,7 @@ impl Supervisor {
         self.poller.forget(&process.link);
         drop(process);
         self.shared.shelf.forget_lost();
-        core.has_restarted |= core.restart_waiters > 0;
+        core.tell_who_waits_for_ends();
         slot
     }
 }

@@ -12,7 +12,12 @@ use crate::methods::by_all_methods;
 use crate::pools::{build, double, pid};
 use crate::{resident, wait_for_another, wait_for_workers};
 
-by_all_methods!(i127_memory_recycling, i128_the_soft_limit_lets_the_job_finish, i128_the_hard_limit_kills_the_job);
+by_all_methods!(
+    i127_memory_recycling,
+    i127_a_new_limit_holds_for_who_has_no_job,
+    i128_the_soft_limit_lets_the_job_finish,
+    i128_the_hard_limit_kills_the_job,
+);
 
 const MIB: u64 = 1 << 20;
 
@@ -74,6 +79,38 @@ fn i127_memory_recycling(method: StartMethod) {
     assert!(of_memory.count() >= pids.len() - 1 && ended.is_sorted_by(|(one, _), (next, _)| one < next), "{ended:?}");
     assert!(ended.iter().all(|(_, reason)| matches!(reason, EndReason::Memory | EndReason::PoolEnded)), "{ended:?}");
     assert!(told.iter().any(|event| event.to_string().contains("used too much memory")));
+}
+
+fn i127_a_new_limit_holds_for_who_has_no_job(method: StartMethod) {
+    let log: Log<Event> = Log::default();
+    let events = log.clone();
+    let pool = build(Pool::builder().workers(1).on_event(move |event| events.add(event.clone())), method);
+    let base = pool.run(resident::job()).unwrap();
+    let (first, _) = pool.run(leaks::job(200 * MIB as usize)).unwrap();
+    let ends = |event: &Event| match event.kind {
+        EventKind::WorkerEnded { pid, reason, .. } => Some((pid, reason)),
+        _ => None,
+    };
+    let ended = || log.take().iter().filter_map(ends).collect::<Vec<_>>();
+    limit(&pool, |limits| limits.max_rss = Some(base + 100 * MIB));
+    let mut told = Vec::new();
+    wait_until("it is replaced", || {
+        told.extend(ended());
+        !told.is_empty()
+    });
+    assert_eq!(told, [(first, EndReason::Memory)]);
+    // Of one that has a job, what counts is what it keeps.
+    let folder = TempDir::new().unwrap();
+    let gate = Gate::new(folder.path(), "gate");
+    let running = pool.submit(holds::job(200 * MIB as usize, &gate.path())).unwrap();
+    gate.wait_for(1);
+    let second = running.report().pid.unwrap();
+    limit(&pool, |limits| limits.max_rss = Some(base + 90 * MIB));
+    gate.open();
+    assert_eq!(running.wait().unwrap(), 200 * MIB as u32);
+    assert!((0..20).all(|_| pool.run(pid::job()).unwrap() == second));
+    pool.join();
+    assert_eq!(ended(), [(second, EndReason::PoolEnded)]);
 }
 
 fn i128_the_soft_limit_lets_the_job_finish(method: StartMethod) {

@@ -1,10 +1,11 @@
 //! `restart` replaces all workers, a share at a time, while jobs go on: none is lost, cut short, or waits for a start.
 
-use std::fs;
 use std::thread;
+use std::time::Duration;
+use std::{fs, process};
 
 use mpm::{Pool, StartMethod};
-use mpm_tests::{Gate, process_gone, wait_until};
+use mpm_tests::{Gate, call_of, limit_descriptors_of, process_gone, wait_until};
 use tempfile::TempDir;
 
 use crate::methods::by_all_methods;
@@ -17,6 +18,8 @@ by_all_methods!(
     restart_goes_on_beside_a_long_job,
     restart_keeps_who_has_no_successor,
     restart_and_the_end_of_the_pool,
+    restart_and_a_pool_that_fails,
+    restart_and_a_pool_that_is_about_to_end,
 );
 
 fn restart_replaces_all_under_load(method: StartMethod) {
@@ -114,7 +117,7 @@ fn restart_and_the_end_of_the_pool(method: StartMethod) {
             match round % 3 {
                 0 => pool.join(),
                 1 => pool.kill(),
-                _ => pool.shutdown(std::time::Duration::from_secs(60)),
+                _ => pool.shutdown(Duration::from_secs(60)),
             }
             // It may have been done before.
             if let Err(error) = waits.join().unwrap() {
@@ -125,4 +128,36 @@ fn restart_and_the_end_of_the_pool(method: StartMethod) {
         assert!(jobs.into_iter().all(|job| job.wait().is_ok() || round % 3 != 0));
         assert!(pool.wait_restarted().unwrap_err().is_closed());
     }
+}
+
+/// Successors cannot be started, and those that are there go on: no worker ends.
+fn restart_and_a_pool_that_fails(method: StartMethod) {
+    let pool = build(Pool::builder().workers(2).restart_limit(3, Duration::from_secs(60)), method);
+    let all = pool.broadcast(pid::job()).unwrap().wait();
+    assert!(all.iter().all(|(_, outcome)| outcome.is_ok()), "{all:?}");
+    let before = limit_descriptors_of(process::id(), 3);
+    pool.restart();
+    let error = pool.wait_restarted().unwrap_err();
+    limit_descriptors_of(process::id(), before);
+    assert!(error.is_failed() && error.to_string().contains("more than 3 workers"), "{error}");
+}
+
+/// While a job runs on, which is what the end waits for.
+fn restart_and_a_pool_that_is_about_to_end(method: StartMethod) {
+    let folder = TempDir::new().unwrap();
+    let gate = Gate::new(folder.path(), "gate");
+    let pool = build(Pool::builder().workers(1), method);
+    let running = pool.submit(pass::job(&gate.path())).unwrap();
+    gate.wait_for(1);
+    pool.restart();
+    thread::scope(|scope| {
+        let waits = thread::Builder::new().name("waits".to_owned());
+        let waits = waits.spawn_scoped(scope, || pool.wait_restarted()).unwrap();
+        wait_until("it waits", || call_of("waits") == Some(libc::SYS_futex));
+        let ends = scope.spawn(|| pool.join());
+        assert!(waits.join().unwrap().unwrap_err().is_closed());
+        assert!(!ends.is_finished());
+        gate.open();
+    });
+    assert!(running.wait().is_ok());
 }

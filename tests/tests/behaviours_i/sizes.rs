@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use mpm::{JobError, Pool, StartMethod, worker};
-use mpm_tests::{Gate, process_gone, try_kill, wait_until};
+use mpm_tests::{Gate, process_gone, try_kill, wait_at, wait_until};
 use tempfile::TempDir;
 
 use crate::methods::by_all_methods;
@@ -21,6 +21,7 @@ by_all_methods!(
     i131_shrink_when_all_are_busy,
     i131_grown_again_before_anybody_has_left,
     a_pool_grows_with_what_waits_and_shrinks,
+    a_pool_grows_while_a_worker_starts,
     a_pool_ends_whatever_its_size_is_just_becoming,
 );
 
@@ -196,6 +197,27 @@ fn a_pool_grows_with_what_waits_and_shrinks(method: StartMethod) {
     wait_for_workers(1);
 }
 
+/// Jobs that come while the first worker takes long to start are worth workers as much as those that came before.
+fn a_pool_grows_while_a_worker_starts(method: StartMethod) {
+    let folder = TempDir::new().unwrap();
+    let [starts, gate] = ["starts", "gate"].map(|name| Gate::new(folder.path(), name));
+    let pool = build(Pool::builder().workers(0..=4).on_start(waits::job(&starts.path())), method);
+    let submit = || pool.submit(pass::job(&gate.path())).unwrap();
+    let first = submit();
+    starts.wait_for(1);
+    let others = [(); 3].map(|()| submit());
+    starts.wait_for(4);
+    starts.open();
+    gate.wait_for(4);
+    gate.open();
+    assert!(others.into_iter().chain([first]).all(|job| job.wait().is_ok()));
+}
+
+#[worker]
+fn waits(gate: &str) {
+    wait_at(gate);
+}
+
 fn a_pool_ends_whatever_its_size_is_just_becoming(method: StartMethod) {
     for round in 0..24 {
         let pool = build(Pool::builder().workers(0..=3).max_idle(Duration::from_millis(1)), method);
@@ -236,5 +258,21 @@ fn nobody_waits_in_vain_where_there_is_no_worker() {
             mpm::wait_all(&behind);
             assert_eq!(job.wait().unwrap(), 2 * n);
         }
+    });
+}
+
+/// Whose turn it is depends on how many there are; who has nothing to do cannot take what is another one's.
+#[mpm::test]
+fn a_pool_that_hands_out_in_turn_has_a_fixed_number_of_workers() {
+    mpm_tests::alone("sizes::a_pool_that_hands_out_in_turn_has_a_fixed_number_of_workers", || {
+        let in_turn = || Pool::builder().round_robin(true);
+        let error = in_turn().workers(1..=4).build().unwrap_err();
+        assert!(error.is_setting() && error.to_string().starts_with("Builder::workers(1..=4): "), "{error}");
+        let pool = in_turn().workers(2..=2).build().unwrap();
+        let error = pool.resize(0..=2).unwrap_err();
+        assert!(error.is_setting() && error.to_string().starts_with("Pool::resize(0..=2): "), "{error}");
+        assert_eq!(pool.size(), 2..=2, "as it was");
+        pool.resize(3).unwrap();
+        assert_eq!(pool.map::<double>(0..30).filter(Result::is_ok).count(), 30);
     });
 }
