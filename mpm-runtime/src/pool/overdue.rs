@@ -97,8 +97,11 @@ impl Process {
 
     /// Asks the job that it runs to end because the pool does; what else follows, the pool does.
     pub(super) fn ask_because_the_pool_ends(&mut self) {
-        if self.overdue.is_none() && self.in_flight.front().is_some_and(|job| job.cell.chunk.is_none()) {
-            self.link.notify(self.link.oldest(), Cause::PoolEnds.ask() as u32);
+        let number = self.link.oldest();
+        // One that was asked before, for a reason of its own, has ended if another one is the oldest.
+        let is_asked = self.overdue.as_ref().is_some_and(|overdue| overdue.number == number);
+        if !is_asked && !self.in_flight.is_empty() {
+            self.link.notify(number, Cause::PoolEnds.ask() as u32);
         }
     }
 
