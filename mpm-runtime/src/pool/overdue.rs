@@ -3,7 +3,7 @@
 //! | step | entered | the job may |
 //! |---|---|---|
 //! | asked | it met a limit, or `JobHandle::abort` | see that, and return or end itself: its worker goes on |
-//! | terminated | half the grace later: SIGTERM to the worker's process group | be cleaned up after by a handler |
+//! | terminated | half the grace later: SIGTERM to the worker's process group | be cleaned up after by a handler, or return: its worker is killed then |
 //! | killed | at the end of the grace: SIGKILL to the group | nothing |
 //!
 //! Before each signal the responses that are there are taken in, and everything that the worker has not claimed is taken back. So a job
@@ -121,10 +121,8 @@ impl Process {
         self.look_at = None;
         if let Some(overdue) = self.overdue.take() {
             if !self.runs(&overdue.cell, overdue.number) {
-                // It has ended, and its worker goes on.
-                if self.fate.is_some() {
-                    // It was to be ended because of that job, and is of no use any more.
-                    self.kill(Fate::Overdue(overdue.cause));
+                // It has ended, and its worker goes on, or was killed then.
+                if self.is_killed {
                     return Vec::new();
                 }
             } else if overdue.next.is_none_or(|next| next > now) {
