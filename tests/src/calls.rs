@@ -89,3 +89,29 @@ pub fn exit_on_signal(signal: i32, code: i32) {
     let before = unsafe { libc::signal(signal, handler as libc::sighandler_t) };
     assert_ne!(before, libc::SIG_ERR, "signal: {}", io::Error::last_os_error());
 }
+
+static NOTED: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn note(signal: libc::c_int) {
+    NOTED.store(signal, Ordering::Relaxed);
+}
+
+/// Has this process take note of a signal from now on, and go on.
+///
+/// # Panics
+/// If the system refuses.
+pub fn note_signal(signal: i32) {
+    // SAFETY: all-zero is a valid sigaction: no flags and an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    let handler: extern "C" fn(libc::c_int) = note;
+    (action.sa_sigaction, action.sa_flags) = (handler as libc::sighandler_t, libc::SA_RESTART);
+    // SAFETY: the structure is initialised; the handler only stores an atomic, which is safe in a signal context
+    // (signal-safety(7)).
+    check("sigaction", unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) });
+}
+
+/// The signal of which this process last took note; 0 before the first.
+#[must_use]
+pub fn noted_signal() -> i32 {
+    NOTED.load(Ordering::Relaxed)
+}

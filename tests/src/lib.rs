@@ -22,7 +22,7 @@ pub use allocations::{Counting, allocations, allocations_here, bytes_in_use};
 pub use alone::{alone, alone_with_one_thread};
 pub use block_on::block_on;
 pub use busy::{Busy, busy};
-pub use calls::{at_exit, exit_on_signal, lead_session, open_at, readable, send_on_all_sockets};
+pub use calls::{at_exit, exit_on_signal, lead_session, note_signal, noted_signal, open_at, readable, send_on_all_sockets};
 pub use doomed::{Doomed, doomed, report};
 pub use gate::{Gate, arrive_at, wait_at};
 pub use leaks::Leaks;

@@ -15,6 +15,8 @@ mod inside;
 mod jobs_beside;
 #[path = "behaviours_g/steps.rs"]
 mod steps;
+#[path = "behaviours_g/survivors.rs"]
+mod survivors;
 
 use std::process;
 use std::time::Duration;

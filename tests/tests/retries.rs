@@ -314,7 +314,15 @@ fn a_broadcast_run_that_dies_is_over_with_its_worker() {
     let _watchdog = watchdog();
     let folder = TempDir::new().unwrap();
     let pool = pool_of(2);
-    let runs = pool.broadcast(fail_first::job(Fails::Dies(Way::Kill), 9, folder.path()).retries(soon(3))).unwrap().wait();
-    assert!(runs.len() == 2 && runs.iter().all(|(_, outcome)| outcome.as_ref().is_err_and(JobError::is_died)), "{runs:?}");
+    let runs = pool.broadcast(fail_first::job(Fails::Dies(Way::Kill), 9, folder.path()).retries(soon(3))).unwrap();
+    assert_eq!(runs.len(), 2);
+    for (worker, run) in runs {
+        mpm::wait_all(std::slice::from_ref(&run));
+        assert_eq!(run.report().attempt, 1, "{worker}: there was no second try");
+        match run.wait().unwrap_err() {
+            JobError::Died(death) => assert_eq!(death.attempt, 1, "{death}"),
+            error => panic!("{worker}: {error}"),
+        }
+    }
     pool.join();
 }

@@ -118,7 +118,11 @@ impl Core {
                     self.jobs_ended.retried(&cell, &outcome, wait);
                     self.try_later(at, job);
                 }
-                None => self.jobs_ended.end_for_good(cell, outcome, facts),
+                None => {
+                    // The next one was counted already.
+                    cell.retrying().into_iter().for_each(|retrying| retrying.tries().failed -= 1);
+                    self.jobs_ended.end_for_good(cell, outcome, facts);
+                }
             }
         }
         for judged in std::mem::take(&mut self.jobs_ended.judged) {

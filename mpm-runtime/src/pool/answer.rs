@@ -29,7 +29,7 @@ impl Process {
             Kind::Value => return Raw::Value(Received::Bytes(payload)),
             Kind::BadArguments => JobError::Decode(data(text(&payload))),
             Kind::BadResult => JobError::Encode(data(text(&payload))),
-            Kind::EndedEarly => self.outcome_of_early_end(cell),
+            Kind::EndedEarly => self.outcome_of_early_end(cell).of_job(job),
             Kind::NotBuilt => {
                 let unread = |e| Unbuilt::unread(format!("(the worker's report cannot be read: {e})"));
                 let unbuilt = postcard::from_bytes(&payload).unwrap_or_else(unread);

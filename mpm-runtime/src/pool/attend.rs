@@ -41,7 +41,7 @@ impl Core {
         let is_worth_it = worth_a_spin(self.mean, self.roster.busy(), self.cpus);
         let spins = if is_worth_it { self.patience.spins() } else { 0 };
         let process = self.members.get_mut(slot)?.process.as_mut()?;
-        if process.attended_for.is_some() || process.fate.is_some() {
+        if process.attended_for.is_some() || process.is_killed {
             return None;
         }
         process.attended_for = Some(Arc::clone(cell));
@@ -60,10 +60,10 @@ impl Core {
         Arc::ptr_eq(&job.cell, cell).then_some((slot, position))
     }
 
-    /// The process whose link the view is of, unless it is about to end.
+    /// The process whose link the view is of, unless it was killed.
     pub(super) fn attended(&mut self, view: &View) -> Option<&mut Process> {
         let process = self.members.get_mut(view.slot)?.process.as_mut()?;
-        (process.incarnation == view.incarnation && process.fate.is_none()).then_some(process)
+        (process.incarnation == view.incarnation && !process.is_killed).then_some(process)
     }
 
     /// Takes in what has come on the attended link, and hands out what can be handed out then. False if there is nothing to be

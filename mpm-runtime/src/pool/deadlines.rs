@@ -48,7 +48,7 @@ pub(super) fn next_deadline(core: &Core, now: Instant) -> Option<Instant> {
         .filter_map(|m| m.not_before)
         // One whose time has come waits for something else: a template, or the next try of another place.
         .filter(|at| *at >= now);
-    let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| p.fate.is_none()));
+    let ending = core.ending.and_then(|Ending { kill_at }| kill_at).filter(|_| core.all_processes().any(|p| !p.is_killed));
     let jobs = core.later.first().into_iter().chain(core.expiries.first()).chain(core.look.due());
     let jobs = jobs.chain(core.processes().filter(|process| process.can_be_looked_at()).filter_map(|process| process.look_at));
     let lanes = core.lanes.as_ref().and_then(|lanes| lanes.alarm);

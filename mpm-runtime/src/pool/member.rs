@@ -12,7 +12,9 @@
 //! replaced for another reason gets it then, and goes on until that is ready. The successor takes its place when all that it has
 //! claimed is answered; the process itself leaves, and all that remains is to bury it.
 //!
-//! Whatever the state, a process has at most one [`Fate`]: why the pool itself has killed it.
+//! Whatever the state, a process has at most one [`Fate`]: why the pool itself ends it. One that has a fate gets no more jobs. It was
+//! killed at once, unless it was told to end first, by SIGTERM: then it is killed as soon as it has answered its job, or when the time for
+//! that is over.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -79,7 +81,7 @@ pub(super) enum State {
     },
 }
 
-/// Why the pool has killed a process.
+/// Why the pool ends a process.
 #[derive(Clone, Debug)]
 pub(super) enum Fate {
     /// It wrote what no worker writes: nothing that it says is believed any more.
@@ -117,6 +119,8 @@ pub(super) struct Process {
     pub(super) quota: Option<u64>,
     pub(super) oom_kills_before: Option<OomKills>,
     pub(super) fate: Option<Fate>,
+    /// It was sent SIGKILL, or will be as soon as it is there.
+    pub(super) is_killed: bool,
     /// Why it is to end.
     pub(super) reason: Option<EndReason>,
     /// How many bytes it held when the pool last looked at it for that, without a job; 0 if it never did.
@@ -175,6 +179,7 @@ impl Process {
     /// Kills it and all that it started. Its end is seen and dealt with like any other.
     pub(super) fn kill(&mut self, fate: Fate) {
         self.note_fate(fate);
+        self.is_killed = true;
         match &self.child {
             Some(child) => child.kill_group(),
             None => self.origin.give_up(self.incarnation),
@@ -200,7 +205,7 @@ impl Process {
         }
     }
 
-    /// Tells it, and all of its process group, to end: by SIGTERM.
+    /// Tells it, and all of its process group, to end: by SIGTERM. It may still answer its job.
     pub(super) fn terminate(&mut self, fate: Fate) {
         self.note_fate(fate);
         if let Some(child) = &self.child {
@@ -230,7 +235,7 @@ impl Process {
     /// When it will be overdue, if it has to do something by a certain time.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Starting { deadline } | State::Stopping { deadline } if self.fate.is_none() => deadline,
+            State::Starting { deadline } | State::Stopping { deadline } if !self.is_killed => deadline,
             _ => None,
         }
     }

@@ -3,18 +3,19 @@
 //! | step | entered | the job may |
 //! |---|---|---|
 //! | asked | it met a limit, or `JobHandle::abort` | see that, and return or end itself: its worker goes on |
-//! | terminated | half the grace later: SIGTERM to the worker's process group | be cleaned up after by a handler |
+//! | terminated | half the grace later: SIGTERM to the worker's process group | be cleaned up after by a handler, or return: its worker is killed then |
 //! | killed | at the end of the grace: SIGKILL to the group | nothing |
 //!
-//! Before each signal the responses that are there are taken in, and everything that the worker has not claimed is taken back. So a job
-//! that has ended meanwhile has its value, and the signal then hits a worker without a job: never the next one.
+//! Before each signal everything that the worker has not claimed is taken back, and only then the responses that are there are taken in:
+//! if the job has none, the worker has that job or none from then on. So a job that has ended meanwhile has its value, and the signal never
+//! hits the next one: it is not sent if the worker has claimed that.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Facts, Place};
 use super::core::Core;
-use super::member::{Fate, Process, Waiting};
+use super::member::{Fate, Process};
 use super::policy_time::{Limits, Seen, Verdict, next_step, verdict};
 use crate::error::{Cancelled, DidRun, HowItEnded, JobError, Phase, TimeLimit, TimedOut};
 use crate::registry::Ask;
@@ -97,8 +98,11 @@ impl Process {
 
     /// Asks the job that it runs to end because the pool does; what else follows, the pool does.
     pub(super) fn ask_because_the_pool_ends(&mut self) {
-        if self.overdue.is_none() && self.in_flight.front().is_some_and(|job| job.cell.chunk.is_none()) {
-            self.link.notify(self.link.oldest(), Cause::PoolEnds.ask() as u32);
+        let number = self.link.oldest();
+        // One that was asked before, for a reason of its own, has ended if another one is the oldest.
+        let is_asked = self.overdue.as_ref().is_some_and(|overdue| overdue.number == number);
+        if !is_asked && !self.in_flight.is_empty() {
+            self.link.notify(number, Cause::PoolEnds.ask() as u32);
         }
     }
 
@@ -112,26 +116,28 @@ impl Process {
         self.child.is_some() && !self.is_gone
     }
 
-    /// With its responses taken in: looks whether a job has met a limit, and takes the next step where one is being ended. Returns
-    /// what it takes back.
-    fn look_at_limits(&mut self, now: Instant, grace: Duration) -> Vec<Waiting> {
+    /// Whether a job has not answered for whose end the next step is due.
+    fn has_step_due(&self, now: Instant) -> bool {
+        let is_due = |overdue: &Overdue| overdue.number == self.link.oldest() && overdue.next.is_some_and(|next| next <= now);
+        self.overdue.as_deref().is_some_and(is_due)
+    }
+
+    /// With its responses taken in, and before that everything taken back from it if a step is due: looks whether a job has met a limit,
+    /// and takes the next step where one is being ended.
+    fn look_at_limits(&mut self, now: Instant, grace: Duration) {
         self.look_at = None;
         if let Some(overdue) = self.overdue.take() {
-            if !self.runs(&overdue.cell, overdue.number) {
-                // It has ended, and its worker goes on.
-                if self.fate.is_some() {
-                    // It was to be ended because of that job, and is of no use any more.
-                    self.kill(Fate::Overdue(overdue.cause));
-                    return Vec::new();
+            if self.link.oldest() != overdue.number {
+                // It has ended, and its worker goes on, or was killed then.
+                if self.is_killed {
+                    return;
                 }
             } else if overdue.next.is_none_or(|next| next > now) {
                 self.look_at = self.or_behind(overdue.next, now);
                 self.overdue = Some(overdue);
-                return Vec::new();
+                return;
             } else {
-                let back = self.take_back(1);
-                self.proceed(overdue, now, grace);
-                return back;
+                return self.proceed(overdue, now, grace);
             }
         }
         if let Some((cause, at)) = self.next_limit(now) {
@@ -140,7 +146,6 @@ impl Process {
                 None => self.look_at = Some(at),
             }
         }
-        Vec::new()
     }
 
     /// Takes the next step of the end of the job that it runs.
@@ -238,10 +243,17 @@ impl Core {
             // A response that is there wins. Its process may leave then.
             self.drain_slot(slot);
             let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
-            let before = process.load();
-            let back = process.look_at_limits(now, grace);
-            self.note_change(slot, before);
-            self.requeue(back);
+            if process.has_step_due(now) {
+                let before = process.load();
+                let back = process.take_back(1);
+                self.note_change(slot, before);
+                self.requeue(back);
+                // What it claimed until then, it has answered the job before.
+                self.drain_slot(slot);
+            }
+            // It may not be the one any more that was to be looked at: then another look is of no harm.
+            let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { continue };
+            process.look_at_limits(now, grace);
         }
     }
 

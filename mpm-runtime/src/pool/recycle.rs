@@ -153,9 +153,15 @@ impl Core {
         self.retire(slot);
     }
 
-    /// To be called when a worker has answered: lets it go if that was all that it had to do.
+    /// To be called when a worker has answered: lets it go if that was all that it had to do. One that was told to end because of its job
+    /// is killed then, and may not end in its own way.
     pub(super) fn retire(&mut self, slot: usize) {
-        let Some(process) = self.members.get(slot).and_then(|member| member.process.as_ref()) else { return };
+        let Some(process) = self.members.get_mut(slot).and_then(|member| member.process.as_mut()) else { return };
+        if let Some(Fate::Overdue(cause)) = process.fate
+            && process.in_flight.is_empty()
+        {
+            process.kill(Fate::Overdue(cause));
+        }
         if process.is_through() {
             self.let_go(slot);
         } else if process.spent && process.takes_jobs() {

@@ -188,6 +188,7 @@ impl Supervisor {
             quota,
             oom_kills_before,
             fate: None,
+            is_killed: false,
             reason: None,
             weight: 0,
             replace: None,

@@ -67,6 +67,7 @@ fn process(slot: usize, incarnation: u64) -> Process {
         quota: None,
         oom_kills_before: None,
         fate: None,
+        is_killed: false,
         reason: None,
         weight: 0,
         replace: None,

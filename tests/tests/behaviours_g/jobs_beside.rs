@@ -4,10 +4,10 @@ use std::fs;
 use std::future::{Future, IntoFuture};
 use std::process;
 use std::task::{Context, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mpm::{Pool, StartMethod, worker};
-use mpm_tests::{Gate, children_of};
+use mpm_tests::{Gate, children_of, watchdog};
 use tempfile::TempDir;
 
 use crate::jobs::{double, pass, pid, worker_counts};
@@ -158,4 +158,34 @@ fn jobs_with_limits_behind_one_that_is_ended_lose_nothing(method: StartMethod) {
     }
     let workers = children_of(process::id()).len();
     assert!(workers > 0);
+}
+
+/// Runs for so long; it may end itself when it is asked to.
+#[worker]
+fn run_for(time: Duration, heeds: bool) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        if heeds {
+            mpm::current().checkpoint();
+        }
+        std::hint::spin_loop();
+    }
+}
+
+#[mpm::test]
+fn g103_what_ends_a_job_at_its_limit_does_not_hit_the_next() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder().workers(1).grace(Duration::ZERO).build().unwrap();
+    // About as long as it may take: its end and its limit come together.
+    for round in 0..2_000_u64 {
+        // Short ones, so that those behind are looked ahead into the link.
+        (0..20).for_each(|n| assert_eq!(pool.run(double::job(n)).unwrap(), 2 * n));
+        let time = Duration::from_micros(900 + round * 37 % 900);
+        let first = pool.submit(run_for::job(time, round % 2 == 0).timeout(ms(1))).unwrap();
+        let behind = [(); 4].map(|()| pool.submit(run_for::job(Duration::from_micros(100), false)).unwrap());
+        behind.into_iter().for_each(|job| job.wait().unwrap());
+        if let Err(error) = first.wait() {
+            assert!(error.is_timed_out(), "{error}");
+        }
+    }
 }
