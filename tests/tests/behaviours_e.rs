@@ -1,5 +1,5 @@
 //! Behaviours, group E: a worker dies, in every phase of a job and in every way. Each is a function of the start method, and so three
-//! tests. Of the same group are `behaviours_e_hostile`, the jobs that run at a worker's start and end in `hooks`, the workers that stand
+//! tests. Of the same group are `behaviours_e_hostile`, `behaviours_e_memory`, the jobs that run at a worker's start and end in `hooks`, the workers that stand
 //! still in `behaviours_i`, and `faults`.
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
@@ -17,8 +17,6 @@ mod culprit;
 mod drops;
 #[path = "behaviours_e/idle.rs"]
 mod idle;
-#[path = "behaviours_e/memory.rs"]
-mod memory;
 #[path = "behaviours_e/phases.rs"]
 mod phases;
 #[path = "behaviours_e/pools.rs"]

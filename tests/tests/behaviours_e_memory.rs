@@ -1,15 +1,24 @@
-//! Behaviour 90: the kernel ends a worker for want of memory.
+//! Behaviour 90: the kernel ends a worker for want of memory. Where it counts such ends for the whole system only, every worker that is
+//! killed at the same time seems to be one; so nothing else runs beside this: it is a program of its own, and `.config/nextest.toml`
+//! keeps it apart too.
+
+#![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
+
+#[macro_use]
+#[path = "behaviours/conform.rs"]
+mod conform;
+#[expect(dead_code, reason = "not all of it is needed here")]
+#[path = "behaviours/jobs.rs"]
+mod jobs;
 
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::process;
 
-use mpm::{DidRun, EndReason, JobError, Phase, StartMethod, worker};
+use jobs::{double, worker_counts};
+use mpm::{DidRun, EndReason, JobError, Phase, Pool, StartMethod, worker};
 use mpm_tests::{MemoryGroup, process_gone};
-
-use crate::jobs::{double, worker_counts};
-use crate::pool_of;
 
 conform!(e90_out_of_memory);
 
@@ -30,7 +39,7 @@ fn e90_out_of_memory(method: StartMethod) {
         return;
     };
     for workers in worker_counts() {
-        let pool = pool_of(method, workers);
+        let pool = Pool::builder().workers(workers).start(method).build().unwrap();
         let large = pool.submit(takes_all::job(group.path(), 256 * MIB)).unwrap();
         let others: Vec<_> = (0..40).map(|n| pool.submit(double::job(n)).unwrap()).collect();
         let error = large.wait().unwrap_err();
