@@ -174,7 +174,8 @@ impl Supervisor {
     /// Deals with a process that has exited: its jobs, its report, its slot.
     fn bury(&mut self, core: &mut Core, incarnation: u64) {
         let Some(process) = core.find_mut(incarnation) else { return };
-        if matches!(process.state, State::Starting { .. }) && process.refused.is_none() {
+        // Also one that was told to stop before it was ready: what it has to say of its end comes after that.
+        if !process.course.is_ready && process.refused.is_none() {
             self.hear(core, incarnation);
             if self.first_results.iter().any(|first| first.incarnation == incarnation) {
                 // Its end stays ready to be seen.
