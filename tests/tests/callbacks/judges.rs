@@ -141,7 +141,11 @@ fn what_judges_may_panic_when_it_is_dropped() {
             })
         };
         for _ in 0..3 {
-            assert_eq!(pool.submit(job()).unwrap().wait().unwrap(), 2);
+            // Not before `submit` has dropped its own: that would be the test's panic.
+            pool.pause();
+            let judged = pool.submit(job()).unwrap();
+            pool.resume();
+            assert_eq!(judged.wait().unwrap(), 2);
             pool.pause();
             assert!(pool.submit(job()).unwrap().cancel());
             pool.resume();
