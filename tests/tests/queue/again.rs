@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mpm::{Job, JobError, Retry, StartMethod, Target, worker};
-use mpm_tests::watchdog;
+use mpm_tests::{Gate, wait_at, wait_until, watchdog};
 
 use crate::marks::{folder, mark, pid, pool, started};
 
@@ -72,21 +72,35 @@ fn tries_that_fail_give_their_place_back_and_further_ones_take_one() {
     }
 }
 
+/// Its first try waits at the gate, and dies.
+#[worker]
+fn dies_behind(gate: &str) -> u32 {
+    let attempt = mpm::current().attempt();
+    if attempt == 1 {
+        wait_at(gate);
+        std::process::abort();
+    }
+    attempt
+}
+
 #[mpm::test]
 fn a_further_try_waits_while_the_pool_is_paused() {
     let _watchdog = watchdog();
-    let pool = pool(1).build().unwrap();
-    let wait = Duration::from_millis(40);
-    let job = pool.submit(dies::job(1).retries(Retry::times(1).backoff(wait, wait))).unwrap();
-    // It has died, and waits for its next try: the pool can be paused meanwhile, or is paused a moment later.
-    pool.pause();
     let (folder, marks) = folder();
+    let gate = Gate::new(folder.path(), "gate");
+    let pool = pool(1).build().unwrap();
+    let wait = Duration::from_millis(10);
+    let job = pool.submit(dies_behind::job(&gate.path()).retries(Retry::times(1).backoff(wait, wait))).unwrap();
+    gate.wait_for(1);
+    pool.pause();
+    gate.open();
+    wait_until("its first try has failed", || job.report().attempt == 2);
+    // Many times as long as it waits for the next one.
     let mut other = pool.submit(mark::job(&marks, 1, "")).unwrap();
-    assert!(other.wait_timeout(3 * wait).is_none() && started(&marks).is_empty());
+    assert!(other.wait_timeout(10 * wait).is_none() && started(&marks).is_empty() && !job.is_finished());
     pool.resume();
     other.wait().unwrap();
     assert_eq!(job.wait().unwrap(), 2);
-    drop(folder);
 }
 
 #[mpm::test]
