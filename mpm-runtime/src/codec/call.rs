@@ -47,7 +47,11 @@ impl From<CodecError> for CallError {
 pub(crate) type Decode<R> = fn(Cow<'_, [u8]>) -> Result<R, CodecError>;
 
 /// Decodes with `decode`. A `Deserialize` of the user's that panics becomes an error like one that refuses.
-pub(crate) fn decode_caught<R>(decode: Decode<R>, bytes: Cow<'_, [u8]>) -> Result<R, String> {
+#[inline]
+pub(crate) fn decode_caught<'b, R>(
+    decode: impl FnOnce(Cow<'b, [u8]>) -> Result<R, CodecError>,
+    bytes: Cow<'b, [u8]>,
+) -> Result<R, String> {
     match catch_unwind(AssertUnwindSafe(|| decode(bytes))) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(error.to_string()),
@@ -62,6 +66,7 @@ impl<'i> Arguments<'i> {
     }
 
     /// Takes off the next argument.
+    #[inline]
     pub fn argument<T, C: Codec<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<T, CodecError> {
         codec.take(&mut self.0).map_err(|error| argument_error("decode", error, name, ty))
     }
@@ -72,6 +77,7 @@ impl<'i> Arguments<'i> {
     }
 
     /// To be called after the last argument.
+    #[inline]
     pub fn end(&self) -> Result<(), CodecError> {
         wire::nothing_left(self.0).map_err(|error| error.context("decode the arguments").on(Side::Argument))
     }
@@ -88,6 +94,7 @@ impl<'i> Call<'i> {
     }
 
     /// Takes off the next argument.
+    #[inline]
     pub fn argument<T, C: Codec<T>>(&mut self, codec: &C, name: &str, ty: &str) -> Result<T, CodecError> {
         self.arguments.argument(codec, name, ty)
     }
@@ -111,6 +118,7 @@ impl<'i> Call<'i> {
     }
 
     /// To be called between the last argument and the target.
+    #[inline]
     pub fn run(&mut self) -> Result<(), CodecError> {
         self.arguments.end()?;
         (self.phase)(Phase::Running);

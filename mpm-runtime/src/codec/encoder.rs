@@ -21,17 +21,20 @@ pub struct Encoder<'v> {
 
 impl<'v> Encoder<'v> {
     /// Encodes into `buffer`, whose old content is forgotten.
+    #[inline]
     pub fn new(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         Self::behind(buffer)
     }
 
     /// Encodes behind what is in `buffer`.
+    #[inline]
     pub(crate) fn behind(buffer: Vec<u8>) -> Self {
         Encoder { bytes: buffer, ..Self::default() }
     }
 
     /// Where what is no large run is appended. Nothing in front of it may be taken away again.
+    #[inline]
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
@@ -48,10 +51,12 @@ impl<'v> Encoder<'v> {
     }
 
     /// How many bytes all pieces have together.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() + self.in_runs
     }
 
+    #[inline]
     pub(crate) fn has_large_runs(&self) -> bool {
         !self.runs.is_empty()
     }
@@ -66,6 +71,7 @@ impl<'v> Encoder<'v> {
     }
 
     /// The buffer, to be used again.
+    #[inline]
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.bytes
     }

@@ -13,7 +13,8 @@ pub(crate) struct Bytes(SmallVec<[u8; SHORT]>);
 
 impl Bytes {
     pub(crate) fn zeros(len: usize) -> Self {
-        Self(SmallVec::from_elem(0, len))
+        // In one piece, whatever the length.
+        Self(if len <= SHORT { SmallVec::from_buf_and_len([0; SHORT], len) } else { SmallVec::from_elem(0, len) })
     }
 
     /// The bytes of `vec`: copied out of it where they are short, so that it can be used again; else with its memory.

@@ -137,12 +137,14 @@ impl ItemFrame {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the parts of the word are taken apart on purpose")]
+    #[inline]
     pub(crate) fn unpack(word: u64) -> Option<Self> {
         let kind = Kind::from_u32((word >> 24) as u32 & 0x7F)?;
         Some(Self { kind, is_large: word & Self::LARGE != 0, len: word as usize & 0xFF_FFFF, ran: (word >> 32) as u32 })
     }
 
     /// Of the frame at the start of `bytes`, with its payload, if all of it is there.
+    #[inline]
     pub(crate) fn first_of(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let frame = Self::unpack(u64::from_le_bytes(*bytes.first_chunk::<{ Self::SIZE }>()?))?;
         Some((frame, bytes.get(..frame.size())?.get(Self::SIZE..Self::SIZE + frame.len)?))

@@ -49,7 +49,7 @@ impl Layout {
     }
 
     pub(crate) const fn slot_start(&self, seq: u32) -> usize {
-        PAGE + (seq % self.slots) as usize * SLOT
+        PAGE + (seq & (self.slots - 1)) as usize * SLOT
     }
 
     pub(crate) const fn data_start(&self) -> usize {

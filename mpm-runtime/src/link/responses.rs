@@ -78,9 +78,14 @@ impl Frame {
     }
 }
 
+/// Where in the ring, whose size is a power of two, a position lies.
+fn place(position: u64, ring: usize) -> usize {
+    usize::try_from(position & (ring as u64 - 1)).unwrap_or(0)
+}
+
 /// The part of `size` bytes at ring position `from` that lies before the ring's end.
 fn split(from: u64, size: usize, ring: usize) -> (usize, usize) {
-    let at = usize::try_from(from % ring as u64).unwrap_or(0);
+    let at = place(from, ring);
     (PAGE + at, size.min(ring - at))
 }
 
@@ -137,14 +142,14 @@ impl Writer {
     /// Writes the result of an item of request `number`, which fits, and makes it visible. Such a result counts as one more
     /// response to the request before: a response to its own is only the end of its last item (see [`end`](Self::end)).
     pub(super) fn put_item(&mut self, memory: &impl Memory, layout: &Layout, number: u32, frame: ItemFrame, payload: &[u8]) -> u64 {
-        let at = self.tail % layout.ring as u64;
+        let at = place(self.tail, layout.ring);
         let size = frame.size() as u64;
-        if payload.len() <= SHORT && at + (ItemFrame::SIZE + SHORT) as u64 <= layout.ring as u64 {
+        if payload.len() <= SHORT && at + ItemFrame::SIZE + SHORT <= layout.ring {
             // One copy of a fixed length. What lies behind the frame is free too, or is written over by the next one.
             let mut bytes = [0; ItemFrame::SIZE + SHORT];
             bytes[..ItemFrame::SIZE].copy_from_slice(&frame.pack().to_le_bytes());
             bytes[ItemFrame::SIZE..ItemFrame::SIZE + payload.len()].copy_from_slice(payload);
-            memory.write_response(PAGE + usize::try_from(at).unwrap_or(0), &bytes[..frame.size()]);
+            memory.write_response(PAGE + at, &bytes[..frame.size()]);
         } else {
             self.copy(memory, layout, 0, &frame.pack().to_le_bytes());
             self.copy(memory, layout, ItemFrame::SIZE as u64, payload);

@@ -103,10 +103,14 @@ impl Ended {
 impl Core {
     /// Puts the jobs that are to be tried again where they wait for that. In a pool that takes none any more they end with how their
     /// last try did.
+    #[inline]
     pub(super) fn take_up_again(&mut self) {
-        if self.jobs_ended.again.is_empty() && self.jobs_ended.judged.is_empty() {
-            return;
+        if !self.jobs_ended.again.is_empty() || !self.jobs_ended.judged.is_empty() {
+            self.take_these_up_again();
         }
+    }
+
+    fn take_these_up_again(&mut self) {
         let takes_none = self.failed.is_some() || self.ending.is_some_and(|ending| ending.kill_at.is_some());
         for (wait, Judged { cell, outcome, facts }) in std::mem::take(&mut self.jobs_ended.again) {
             // A run that is for one worker is over with it.

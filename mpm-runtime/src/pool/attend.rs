@@ -112,7 +112,9 @@ impl Core {
     pub(super) fn leave(&mut self, view: &View) {
         if let Some(process) = self.attended(view) {
             process.attended_for = None;
-            self.rely_on_call(view.slot);
+            if !process.in_flight.is_empty() {
+                self.rely_on_call(view.slot);
+            }
         }
     }
 

@@ -223,8 +223,10 @@ impl Builder {
 
     fn build_with(self, promised: bool) -> Result<Pool> {
         let Self { mut settings, workers, env, cwd, preload, hooks, start } = self;
-        let default = default_workers();
-        settings.budget = default.as_ref().copied().unwrap_or_else(|_| usable_cpus());
+        // Asked once: it opens files.
+        settings.cpus = usable_cpus();
+        let default = default_workers(settings.cpus);
+        settings.budget = default.as_ref().copied().unwrap_or(settings.cpus);
         settings.size = match workers {
             Some(workers) => Size::checked("Builder::workers", workers, settings.round_robin)?,
             None => Size::fixed(default?),
@@ -258,12 +260,12 @@ impl Builder {
 }
 
 /// As many as the environment says, or as there are CPUs; in a worker of another pool, as many CPUs as that leaves to it.
-fn default_workers() -> Result<usize> {
+fn default_workers(cpus: usize) -> Result<usize> {
     if let Some(share) = level().cpus {
         return Ok((share as usize).clamp(1, MOST_WORKERS));
     }
     let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) else {
-        return Ok(usable_cpus().min(MOST_WORKERS));
+        return Ok(cpus.min(MOST_WORKERS));
     };
     let number = text.to_str().and_then(|text| text.parse().ok()).filter(|number| (1..=MOST_WORKERS).contains(number));
     number.ok_or_else(|| {

@@ -80,8 +80,8 @@ pub(super) struct Facts {
     pub(super) worker: Option<(u32, u32)>,
     /// How long it ran, as far as it did.
     pub(super) ran: Option<Duration>,
-    /// From submission to the end, once it has ended.
-    pub(super) total: Option<Duration>,
+    /// When it ended, once it has.
+    pub(super) ended: Option<Instant>,
 }
 
 /// Those who are to be told of a job's end, which runs code of the user's: not under the pool's lock.
@@ -103,7 +103,7 @@ impl Tell {
 }
 
 impl Cell {
-    pub(super) fn new(target: &'static str) -> Self {
+    pub(super) fn new(target: &'static str, rules: Option<Box<Rules>>) -> Self {
         Self {
             id: AtomicU64::new(0),
             target,
@@ -113,7 +113,26 @@ impl Cell {
             word: AtomicU32::new(OPEN),
             state: Mutex::default(),
             chunk: None,
-            rules: None,
+            rules,
+        }
+    }
+
+    /// Makes the cell of a job that is [over](Self::let_go) that of a new one: as `new`, in fewer steps.
+    pub(super) fn renew(&mut self, target: &'static str, rules: Option<Box<Rules>>) {
+        let Self { id, target: its, submitted, place, is_watched, word, state, chunk, rules: before } = self;
+        let State { finished, outcome, facts, watchers, owes_callbacks, is_given } =
+            state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (*its, *submitted) = (target, Instant::now());
+        // Nobody else has them: any order will do.
+        id.store(0, Ordering::Relaxed);
+        place.store(Place::Queue.pack(), Ordering::Relaxed);
+        is_watched.store(false, Ordering::Relaxed);
+        word.store(OPEN, Ordering::Relaxed);
+        (*finished, *facts, *owes_callbacks, *is_given) = (false, Facts::default(), false, false);
+        // These are empty, and so are let be.
+        debug_assert!(outcome.is_none() && watchers.is_empty() && chunk.is_none() && before.is_none());
+        if rules.is_some() {
+            *before = rules;
         }
     }
 
@@ -220,9 +239,13 @@ impl Cell {
         &self.word
     }
 
-    /// Whether the job has ended and its outcome was taken: for the only owner.
-    pub(super) fn is_used(&mut self) -> bool {
-        self.state.get_mut().is_ok_and(|state| state.finished && state.outcome.is_none())
+    /// Nobody but the caller knows the job any more. What held for it goes with it: arguments that were kept, code of the user's. Whether it
+    /// has ended and its outcome was taken, so that the cell can be that of another one.
+    pub(super) fn let_go(&mut self) -> bool {
+        if let Some(rules) = self.rules.take() {
+            drop(rules);
+        }
+        self.state.get_mut().is_ok_and(|state| state.finished && state.outcome.is_none() && self.chunk.is_none())
     }
 
     /// Sleeps until the job has ended, or for `time`; whether it has.

@@ -144,7 +144,7 @@ impl Cell {
     /// A cell of several jobs, submitted at that time; `spare` is memory for their outcomes.
     pub(super) fn of_jobs(target: &'static str, jobs: u32, submitted: Instant, spare: Outcomes) -> Self {
         let state = State { jobs, outcomes: spare, ..State::default() };
-        let mut cell = Self::new(target);
+        let mut cell = Self::new(target, None);
         (cell.submitted, cell.chunk) = (submitted, Some(Box::new(Chunk { state: Mutex::new(state) })));
         cell
     }

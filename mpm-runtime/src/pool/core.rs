@@ -113,13 +113,12 @@ pub(super) struct Ending {
 const AHEAD: usize = 3;
 
 impl Core {
-    /// Of a pool for which there are so many CPUs.
-    pub(super) fn new(settings: &Settings, cpus: usize, shelf: Arc<Shelf>, callbacks: Arc<Callbacks>) -> Self {
+    pub(super) fn new(settings: &Settings, shelf: Arc<Shelf>, callbacks: Arc<Callbacks>) -> Self {
         let slots = 0..u32::try_from(settings.size.least).unwrap_or(u32::MAX);
         Self {
             members: slots.map(Member::new).collect(),
             leaving: Vec::new(),
-            cpus,
+            cpus: settings.cpus,
             limits: settings.limits.clone(),
             size: settings.size,
             may_grow: settings.size.is_range(),
@@ -226,9 +225,12 @@ impl Core {
             return false;
         }
         process.is_stuck = false;
+        let is_settled = process.is_settled();
         self.take_up_again();
         (self.failures, self.early_deaths) = (0, 0);
-        self.retire(slot);
+        if !is_settled {
+            self.retire(slot);
+        }
         self.note_change(slot, before);
         true
     }

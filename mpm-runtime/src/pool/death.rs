@@ -61,7 +61,7 @@ impl Process {
         out_of_memory: Option<bool>,
         stderr: &[String],
     ) -> (JobError, Facts) {
-        let facts = self.facts(cell, None, Instant::now());
+        let facts = self.facts(None, Instant::now());
         if let Some(Fate::Ended(reason)) = self.fate {
             let error = JobError::Cancelled(Cancelled { job: id, target: cell.target, reason });
             return (error, facts);

@@ -14,9 +14,15 @@ use crate::link::{Head, NoRoom, TakenBack, Violation};
 
 impl Core {
     /// Hands out what can be handed out, and publishes it: one publication and at most one wake-up for each member.
+    #[inline]
     pub(super) fn dispatch(&mut self) {
+        self.hand_out();
+        self.publish_all();
+    }
+
+    /// Publishes what was [handed out](Self::hand_out).
+    pub(super) fn publish_all(&mut self) {
         loop {
-            self.hand_out();
             while let Some(slot) = self.next_unpublished() {
                 self.publish(slot);
             }
@@ -25,11 +31,20 @@ impl Core {
                 self.wake |= self.is_short_of_workers();
                 return;
             }
+            self.hand_out();
         }
     }
 
-    /// Writes jobs into the links, for [`dispatch`](Self::dispatch) to publish.
+    /// Writes jobs into the links, for [`publish_all`](Self::publish_all) to publish.
+    #[inline]
     pub(super) fn hand_out(&mut self) {
+        if self.queue.is_empty() && !self.roster.is_uneven() && !self.is_steered() {
+            return self.shrink_queue();
+        }
+        self.hand_out_some();
+    }
+
+    fn hand_out_some(&mut self) {
         loop {
             if self.is_steered() {
                 return self.hand_out_by_rules();
@@ -38,7 +53,7 @@ impl Core {
                 self.queue.pop_front();
             }
             if self.queue.is_empty() {
-                if self.steal() {
+                if self.roster.is_uneven() && self.steal() {
                     continue;
                 }
                 return self.shrink_queue();
@@ -129,14 +144,18 @@ impl Core {
         if let Some(call) = call {
             process.link.want(call);
         }
-        if let Err(violation) = process.link.publish() {
+        let published = process.link.publish();
+        let is_settled = process.is_settled();
+        if let Err(violation) = published {
             let before = process.load();
             let back = process.disown(&violation);
             self.note_change(slot, before);
             self.requeue(back);
         }
         // Its successor is started while its last job runs.
-        self.wake |= self.members.get(slot).is_some_and(|member| self.wants_successor(member));
+        if !is_settled {
+            self.wake |= self.members.get(slot).is_some_and(|member| self.wants_successor(member));
+        }
     }
 
     /// Where a member is idle and nothing waits: takes half of what the busiest member has not claimed back into the

@@ -59,6 +59,7 @@ impl Ended {
     }
 
     /// Ends a try at a job: the job, unless it is tried again.
+    #[inline]
     pub(super) fn end(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) {
         self.count += 1;
         match cell.retrying() {
@@ -68,16 +69,27 @@ impl Ended {
     }
 
     /// Ends a job that is not tried again.
+    #[inline]
     pub(super) fn end_for_good(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) {
         if let Raw::Failed(error) = &outcome {
             self.tell_failed(&cell, error);
         }
+        let tell = if cell.rules.is_some() { self.end_by_rules(cell, outcome, facts) } else { cell.finish(outcome, facts) };
+        self.note(tell);
+    }
+
+    /// Ends a job for which something holds.
+    fn end_by_rules(&mut self, cell: Arc<Cell>, outcome: Raw, facts: Facts) -> Option<Tell> {
         let calls = cell.on_done().is_some().then(|| Arc::clone(&cell));
         self.bin.0.extend(cell.retrying().and_then(Retrying::take_judge));
         let tell = cell.finish(outcome, facts);
         if let (Some(cell), Some(callbacks)) = (calls, &self.callbacks) {
             callbacks.done(&cell);
         }
+        tell
+    }
+
+    fn note(&mut self, tell: Option<Tell>) {
         match tell {
             None => {}
             Some(tell) if tell.has_task() => self.tasks.push(tell),

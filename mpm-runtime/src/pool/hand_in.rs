@@ -16,11 +16,13 @@ use crate::registry::{Job, Target};
 
 impl Pool {
     /// A cell for a job, with what holds for it.
+    #[inline]
     pub(super) fn cell<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Result<Held, Refusal> {
         Ok(Self::cell_with::<F>(self.rules(target, job)?))
     }
 
     /// A cell for a job for which this holds.
+    #[inline]
     pub(super) fn cell_with<F: Target>(rules: Option<Box<Rules>>) -> Held {
         let cell = Held::new(F::NAME, rules);
         if cell.on_done().is_some() {
@@ -31,25 +33,29 @@ impl Pool {
     }
 
     /// What holds for a job.
+    #[inline]
     pub(super) fn rules<F: Target>(&self, target: u32, job: &Job<'_, F>) -> Result<Option<Box<Rules>>, Refusal> {
-        let rules = Rules::of(job.options(), self.shared.registry.get(target), &self.shared.settings);
-        if let Some(reason) = rules.as_ref().and_then(|rules| rules.refusal()) {
+        match Rules::of(job.options(), self.shared.registry.get(target), &self.shared.settings) {
+            None => Ok(None),
+            Some(rules) => self.prepare(&rules).map(|()| Some(rules)),
+        }
+    }
+
+    /// Makes ready what these rules take, if they can be kept.
+    fn prepare(&self, rules: &Rules) -> Result<(), Refusal> {
+        if let Some(reason) = rules.refusal() {
             return Err(Refusal::Option(reason));
         }
-        if let Some(rules) = &rules {
-            let started = || {
-                if rules.on_done.is_some() {
-                    self.shared.callbacks.start(CALLBACKS, None)?;
-                }
-                if rules.retry.as_ref().is_some_and(|retrying| retrying.judge().is_some()) {
-                    self.shared.judges.start(JUDGES, Some(&self.shared))?;
-                }
-                Ok(())
-            };
-            let failed = |e: std::io::Error| Refusal::Failed(format!("start the pool's thread for callbacks: {e}").into());
-            started().map_err(failed)?;
-        }
-        Ok(rules)
+        let started = || {
+            if rules.on_done.is_some() {
+                self.shared.callbacks.start(CALLBACKS, None)?;
+            }
+            if rules.retry.as_ref().is_some_and(|retrying| retrying.judge().is_some()) {
+                self.shared.judges.start(JUDGES, Some(&self.shared))?;
+            }
+            Ok(())
+        };
+        started().map_err(|e: std::io::Error| Refusal::Failed(format!("start the pool's thread for callbacks: {e}").into()))
     }
 
     /// As [`encode`](Self::encode); a job that may be tried again keeps its arguments.

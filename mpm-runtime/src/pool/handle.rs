@@ -170,7 +170,7 @@ impl<R> JobHandle<R> {
 
 /// How the job of `cell` went, or how far it has come.
 pub(super) fn report(cell: &Cell, facts: Facts, name: impl FnOnce(u32) -> String) -> Report {
-    let total = facts.total.unwrap_or_else(|| cell.submitted.elapsed());
+    let total = facts.ended.unwrap_or_else(Instant::now).duration_since(cell.submitted);
     Report {
         job: cell.id(),
         target: cell.target,

@@ -264,7 +264,7 @@ impl Process {
                     *mean = Some(average(*mean, frame.ran));
                     self.jobs_done += 1;
                     let now = *now.get_or_insert_with(Instant::now);
-                    let facts = self.facts(&job.cell, Some(Duration::from_nanos(frame.ran)), now);
+                    let facts = self.facts(Some(Duration::from_nanos(frame.ran)), now);
                     let raw = self.open(&job.cell, job.cell.id(), frame.kind, frame.len, payload);
                     ended.end(job.cell, raw, facts);
                 }
@@ -272,8 +272,15 @@ impl Process {
         }
     }
 
-    /// How `job` has gone that had this process until `now`.
-    pub(super) fn facts(&self, job: &Cell, ran: Option<Duration>, now: Instant) -> Facts {
-        Facts { worker: Some((self.slot, self.pid())), ran, total: Some(now.duration_since(job.submitted)) }
+    /// How a job has gone that had this process until `now`.
+    pub(super) fn facts(&self, ran: Option<Duration>, now: Instant) -> Facts {
+        Facts { worker: Some((self.slot, self.pid())), ran, ended: Some(now) }
+    }
+
+    /// Whether nothing that is known of it will make it leave: it is ready, and goes on without an end in sight.
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        let is_ready = matches!(self.state, State::Ready { .. });
+        is_ready && self.fate.is_none() && self.quota.is_none() && self.replace.is_none() && !self.spent && !self.is_gone
     }
 }

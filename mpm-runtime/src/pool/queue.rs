@@ -1,6 +1,7 @@
 //! The queue of a pool: what enters, what comes back from a worker, what is taken back or given up.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::cell::{Cell, Facts, Place, Raw};
 use super::core::Core;
@@ -61,7 +62,7 @@ impl Core {
             lanes.limits.iter_mut().filter(|limit| limit.is_of(&cell)).for_each(|limit| limit.leave(&cell));
         }
         cell.set_place(Place::Dead);
-        let facts = Facts { total: Some(cell.submitted.elapsed()), ..Facts::default() };
+        let facts = Facts { ended: Some(Instant::now()), ..Facts::default() };
         self.jobs_ended.end(cell, Raw::Failed(error), facts);
     }
 

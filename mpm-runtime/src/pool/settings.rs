@@ -27,7 +27,9 @@ pub(super) struct Settings {
     pub(super) cpu_time: Option<Duration>,
     /// How it may be tried again, where neither the job nor its target says.
     pub(super) retry: Option<Retry>,
-    /// How many CPUs the pool may count on.
+    /// How many CPUs this process has.
+    pub(super) cpus: usize,
+    /// How many of them the pool may count on.
     pub(super) budget: usize,
     /// Those of single targets.
     pub(super) target_limits: Vec<TargetLimits>,
@@ -70,6 +72,7 @@ impl Default for Settings {
             timeout: None,
             cpu_time: None,
             retry: None,
+            cpus: 1,
             budget: 1,
             target_limits: Vec::new(),
             round_robin: false,

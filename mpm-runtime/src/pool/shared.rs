@@ -17,7 +17,7 @@ use crate::link::sync::{AtomicBool, AtomicU32};
 use crate::link::{Payload, Shelf};
 use crate::registry::Registry;
 use crate::start::{Plan, StartMethod, Started};
-use crate::sys::{Doorbell, Exit, Original, usable_cpus};
+use crate::sys::{Doorbell, Exit, Original};
 
 /// What has to be told when the lock is gone.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Shared {
         let shelf = Shelf::new(settings.size.most);
         let most_workers = AtomicU32::new(u32::try_from(settings.size.most).unwrap_or(u32::MAX));
         let counts_jobs = AtomicBool::new(settings.limits.max_jobs.is_some());
-        let core = Core::new(&settings, usable_cpus(), Arc::clone(&shelf), Arc::clone(&callbacks));
+        let core = Core::new(&settings, Arc::clone(&shelf), Arc::clone(&callbacks));
         let (judges, core) = (Arc::clone(&core.judges), Mutex::new(core));
         let doorbell = Doorbell::new()?;
         let original = Original::this_process();

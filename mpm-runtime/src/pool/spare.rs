@@ -21,14 +21,12 @@ pub(super) struct Held(Option<Arc<Cell>>);
 impl Held {
     /// A cell for a new job.
     pub(super) fn new(target: &'static str, rules: Option<Box<Rules>>) -> Self {
-        let mut cell = Cell::new(target);
-        cell.rules = rules;
         // A thread that ends has none any more.
         let spare = SPARES.try_with(|spares| spares.try_borrow_mut().ok()?.pop());
         let mut spare = spare.ok().flatten();
         match spare.as_mut().and_then(Arc::get_mut) {
-            Some(old) => *old = cell,
-            None => spare = Some(Arc::new(cell)),
+            Some(old) => old.renew(target, rules),
+            None => spare = Some(Arc::new(Cell::new(target, rules))),
         }
         Self(spare)
     }
@@ -37,6 +35,7 @@ impl Held {
 impl Deref for Held {
     type Target = Arc<Cell>;
 
+    #[inline]
     fn deref(&self) -> &Arc<Cell> {
         // Cannot fail: only `drop` takes the cell out.
         self.0.as_ref().expect("it is taken in drop alone")
@@ -46,9 +45,7 @@ impl Deref for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(mut cell) = self.0.take() else { return };
-        // What holds for the job goes with it: arguments that were kept, code of the user's.
-        drop(Arc::get_mut(&mut cell).and_then(|cell| cell.rules.take()));
-        if Arc::get_mut(&mut cell).is_some_and(Cell::is_used) {
+        if Arc::get_mut(&mut cell).is_some_and(Cell::let_go) {
             // A thread that ends has no place for it any more.
             let _ = SPARES.try_with(|spares| {
                 if let Ok(mut spares) = spares.try_borrow_mut()

@@ -32,7 +32,8 @@ const LIMITED_NAME: &str = "limited";
 fn core(workers: usize, settings: Settings) -> Core {
     let callbacks = Callbacks::new("test", None, StopTakers::default());
     // More CPUs than workers: an idle one is always woken.
-    let mut core = Core::new(&Settings { size: Size::fixed(workers), ..settings }, workers + 1, Shelf::new(workers), callbacks);
+    let mut core =
+        Core::new(&Settings { size: Size::fixed(workers), cpus: workers + 1, ..settings }, Shelf::new(workers), callbacks);
     (0..workers).for_each(|slot| core.members[slot].process = Some(process(slot, slot as u64 + 1)));
     core.survey();
     core
@@ -92,15 +93,14 @@ fn process(slot: usize, incarnation: u64) -> Process {
 
 /// Puts a job with these rules into the queue.
 fn add(core: &mut Core, target: u32, rules: Rules) -> Arc<Cell> {
-    let mut cell = Cell::new(if target == LIMITED { LIMITED_NAME } else { "plain" });
-    cell.rules = Some(Box::new(rules));
-    let cell = Arc::new(cell);
+    let name = if target == LIMITED { LIMITED_NAME } else { "plain" };
+    let cell = Arc::new(Cell::new(name, Some(Box::new(rules))));
     core.enqueue(Arc::clone(&cell), target, Payload::default());
     cell
 }
 
 fn add_plain(core: &mut Core) -> Arc<Cell> {
-    let cell = Arc::new(Cell::new("plain"));
+    let cell = Arc::new(Cell::new("plain", None));
     core.enqueue(Arc::clone(&cell), PLAIN, Payload::default());
     cell
 }

@@ -13,9 +13,9 @@ use crate::link::{Payload, Shelf};
 
 /// A core with three jobs, the first two as if a member had them.
 fn three_jobs() -> (Core, Vec<Waiting>) {
-    let mut core = Core::new(&Settings::default(), 1, Shelf::new(1), Callbacks::new("test", None, StopTakers::default()));
+    let mut core = Core::new(&Settings::default(), Shelf::new(1), Callbacks::new("test", None, StopTakers::default()));
     for _ in 0..3 {
-        core.enqueue(Arc::new(Cell::new("job")), 0, Payload::default());
+        core.enqueue(Arc::new(Cell::new("job", None)), 0, Payload::default());
     }
     let handed_out: Vec<_> = core.queue.drain(..2).collect();
     core.waiting -= handed_out.len();

@@ -22,12 +22,12 @@ impl Shared {
         core.hand_out();
         // Before it is published: its worker shall call nobody.
         let view = self.attend(&mut core, cell);
-        core.dispatch();
+        core.publish_all();
         self.unlock(core);
         if let Some(view) = view {
             self.stay(view, cell, None);
         }
-        Ok(self.wait(cell, None))
+        Ok(cell.take().or_else(|| self.wait(cell, None)))
     }
 
     /// Waits for the end of a job. `None` when the time is over.

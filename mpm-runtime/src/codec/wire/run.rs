@@ -64,6 +64,7 @@ pub(crate) fn too_short() -> CodecError {
 }
 
 /// Both ends agree on what a value is, so bytes behind it mean that they do not.
+#[inline]
 pub(crate) fn nothing_left(from: &[u8]) -> Result<(), CodecError> {
     match from.len() {
         0 => Ok(()),
@@ -76,17 +77,12 @@ const MAX_VARINT: usize = u64::BITS.div_ceil(7) as usize;
 
 /// Appends a number, seven bits to a byte, the lowest first; all bytes but the last have the top bit.
 pub(crate) fn put_varint(mut number: u64, to: &mut Vec<u8>) {
-    let (mut bytes, mut len) = ([0; MAX_VARINT], 1);
-    for byte in &mut bytes {
-        *byte = number as u8;
+    to.reserve(MAX_VARINT);
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
         number >>= 7;
-        if number == 0 {
-            break;
-        }
-        *byte |= 0x80;
-        len += 1;
     }
-    to.extend_from_slice(&bytes[..len]);
+    to.push(number as u8);
 }
 
 /// The same for the largest numbers.
@@ -99,21 +95,25 @@ pub(super) fn put_varint_128(mut number: u128, to: &mut Vec<u8>) {
 }
 
 /// Takes off what [`put_varint`] appended.
+#[inline]
 pub(crate) fn take_varint(from: &mut &[u8]) -> Result<u64, CodecError> {
-    // Most numbers are small.
-    if let [byte @ 0..0x80, rest @ ..] = *from {
-        *from = rest;
-        return Ok(u64::from(*byte));
-    }
-    // Nearly all others have few bytes: no sum of so many is too large.
-    let mut number = 0;
-    for (at, byte) in from.iter().enumerate().take(MAX_VARINT - 1) {
-        number |= u64::from(byte & 0x7f) << (7 * at);
+    // Nearly all have few bytes: no sum of so many is too large.
+    let (mut number, mut shift, mut bytes) = (0, 0, from.iter());
+    while shift < 7 * (MAX_VARINT - 1)
+        && let Some(byte) = bytes.next()
+    {
+        number |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            *from = &from[at + 1..];
+            *from = bytes.as_slice();
             return Ok(number);
         }
+        shift += 7;
     }
+    take_long_varint(from)
+}
+
+#[cold]
+fn take_long_varint(from: &mut &[u8]) -> Result<u64, CodecError> {
     u64::try_from(take_varint_128(from)?).map_err(|_| too_large())
 }
 

@@ -55,6 +55,7 @@ impl Writer<'_> {
         Ok(())
     }
 
+    #[inline]
     fn unsigned(&mut self, number: u64) -> Result<(), CodecError> {
         put_varint(number, self.to);
         Ok(())
