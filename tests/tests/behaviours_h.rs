@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[macro_use]
+#[path = "behaviours/conform.rs"]
+mod conform;
 #[path = "behaviours_h/ends.rs"]
 mod ends;
 #[expect(dead_code, reason = "not all of it is needed here")]
 #[path = "behaviours/jobs.rs"]
 mod jobs;
-#[path = "behaviours/methods.rs"]
-mod methods;
 #[path = "behaviours_h/queued.rs"]
 mod queued;
 #[path = "behaviours_h/races.rs"]

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[macro_use]
+#[path = "behaviours/conform.rs"]
+mod conform;
 #[path = "behaviours_i/ages.rs"]
 mod ages;
 #[path = "behaviours_i/counts.rs"]
@@ -13,8 +16,6 @@ mod limits;
 mod loops;
 #[path = "behaviours_i/memory.rs"]
 mod memory;
-#[path = "behaviours/methods.rs"]
-mod methods;
 #[path = "behaviours_i/restarts.rs"]
 mod restarts;
 #[path = "behaviours_i/sizes.rs"]

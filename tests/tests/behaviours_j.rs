@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[macro_use]
+#[path = "behaviours/conform.rs"]
+mod conform;
 #[path = "behaviours_j/drops.rs"]
 mod drops;
 #[path = "behaviours_j/forced.rs"]
@@ -10,8 +13,6 @@ mod forced;
 #[expect(dead_code, reason = "not all of it is needed here")]
 #[path = "behaviours/jobs.rs"]
 mod jobs;
-#[path = "behaviours/methods.rs"]
-mod methods;
 #[path = "behaviours_j/orderly.rs"]
 mod orderly;
 #[path = "behaviours_j/races.rs"]

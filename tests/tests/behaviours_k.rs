@@ -3,12 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[macro_use]
+#[path = "behaviours/conform.rs"]
+mod conform;
 #[path = "behaviours_k/helpers.rs"]
 mod helpers;
 #[path = "behaviours/jobs.rs"]
 mod jobs;
-#[path = "behaviours/methods.rs"]
-mod methods;
 #[path = "behaviours_k/nested.rs"]
 mod nested;
 #[path = "behaviours_k/orphans.rs"]

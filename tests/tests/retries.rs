@@ -4,10 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[macro_use]
+#[path = "behaviours/conform.rs"]
+mod conform;
 #[path = "behaviours/jobs.rs"]
 mod jobs;
-#[path = "behaviours/methods.rs"]
-mod methods;
 
 #[expect(dead_code, reason = "not all of it is needed here")]
 #[path = "start/pools.rs"]
@@ -23,7 +24,7 @@ use mpm_tests::{Gate, block_on, children_of, watchdog};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-methods::by_all_methods!(a_job_that_dies_is_tried_again_in_another_worker);
+conform!(a_job_that_dies_is_tried_again_in_another_worker);
 
 /// How the first tries at a job go.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -217,6 +218,7 @@ fn a_job_that_waits_for_its_next_try_can_be_cancelled_and_blocks_nobody() {
     mpm_tests::wait_until("the first try is over", || tries(folder.path()).0.len() == 1);
     assert_eq!(pool.run(double::job(1)).unwrap(), 2);
     mpm_tests::wait_until("it is taken back", || waits.cancel());
+    assert_eq!(waits.report().attempt, 1, "it had no second one");
     assert!(waits.wait().unwrap_err().is_cancelled());
     // And one that waits when the pool is shut down.
     let waits = pool.submit(fail_first::job(Fails::Dies(Way::Kill), 9, folder.path()).retries(patient)).unwrap();

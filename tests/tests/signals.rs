@@ -3,10 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "jobs and helpers of a test stop at an error, as the test does")]
 
+#[macro_use]
+#[path = "behaviours/conform.rs"]
+mod conform;
 #[path = "signals/busy.rs"]
 mod busy;
-#[path = "behaviours/methods.rs"]
-mod methods;
 #[path = "signals/stages.rs"]
 mod stages;
 #[path = "signals/waits.rs"]

@@ -145,7 +145,7 @@ impl Writer {
         let at = place(self.tail, layout.ring);
         let size = frame.size() as u64;
         if payload.len() <= SHORT && at + ItemFrame::SIZE + SHORT <= layout.ring {
-            // One copy of a fixed length. What lies behind the frame is free too, or is written over by the next one.
+            // Put together here, for one copy into shared memory.
             let mut bytes = [0; ItemFrame::SIZE + SHORT];
             bytes[..ItemFrame::SIZE].copy_from_slice(&frame.pack().to_le_bytes());
             bytes[ItemFrame::SIZE..ItemFrame::SIZE + payload.len()].copy_from_slice(payload);

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::callbacks::guarded;
+use super::calls::guarded;
 use super::cell::{Cell, Facts, Raw};
 use super::core::Core;
 use super::done::not_copied;
@@ -54,7 +54,7 @@ impl Retrying {
     /// What becomes of the job of `cell` after a try that has ended so.
     pub(super) fn after(&self, cell: &Cell, outcome: Raw) -> Next {
         match outcome {
-            Raw::Value(_) if self.judge().is_some() => Next::Judged(outcome),
+            Raw::Value(_) if self.is_judged() => Next::Judged(outcome),
             Raw::Value(_) => Next::Ends(outcome),
             Raw::Failed(_) => self.after_failure(cell, outcome),
         }
@@ -124,7 +124,7 @@ impl Core {
                 }
                 None => {
                     // The next one was counted already.
-                    cell.retrying().into_iter().for_each(|retrying| retrying.tries().failed -= 1);
+                    cell.retrying().into_iter().for_each(Retrying::uncount);
                     self.jobs_ended.end_for_good(cell, outcome, facts);
                 }
             }
@@ -135,7 +135,7 @@ impl Core {
                 // It does not run any more.
                 lanes.limits.iter_mut().filter(|limit| limit.is_of(&judged.cell)).for_each(|limit| limit.release(&judged.cell));
             }
-            self.judges.judge(judged);
+            self.judges.push(judged);
         }
     }
 

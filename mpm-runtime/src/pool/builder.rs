@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::callbacks::CALLBACKS;
 use super::face::Pool;
 use super::hooks::HookSettings;
 use super::preload::{Preload, Preloads};
@@ -251,7 +250,7 @@ impl Builder {
         let supervisor = Supervisor::new(Arc::clone(&shared), origin, method, chosen.is_some());
         let supervisor = supervisor.map_err(system("make the pool's poller"))?;
         if shared.callbacks.is_wanted() {
-            shared.callbacks.start(CALLBACKS, None).map_err(system("start the pool's thread for callbacks"))?;
+            shared.callbacks.start().map_err(system("start the pool's thread for callbacks"))?;
         }
         let thread = OwnThread::spawn("mpm-pool", move |own| supervisor.run(&own));
         let thread = thread.map_err(system("start the pool's supervisor thread"))?;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::chunk::Chunk;
 pub(super) use super::place::Place;
 use super::rules::{Retrying, Rules};
-use super::watcher::Watcher;
+use super::watcher::{Tell, Watcher};
 use crate::error::JobError;
 use crate::link::Received;
 use crate::link::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -84,24 +84,6 @@ pub(super) struct Facts {
     pub(super) ended: Option<Instant>,
 }
 
-/// Those who are to be told of a job's end, which runs code of the user's: not under the pool's lock.
-#[derive(Debug)]
-pub(super) struct Tell {
-    cell: Arc<Cell>,
-    watchers: Vec<Watcher>,
-}
-
-impl Tell {
-    pub(super) fn has_task(&self) -> bool {
-        self.watchers.iter().any(Watcher::is_task)
-    }
-
-    pub(super) fn tell(self) {
-        futex_wake_own(self.cell.word());
-        self.watchers.into_iter().for_each(Watcher::tell);
-    }
-}
-
 impl Cell {
     pub(super) fn new(target: &'static str, rules: Option<Box<Rules>>) -> Self {
         Self {
@@ -140,7 +122,7 @@ impl Cell {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn word(&self) -> *const u32 {
+    pub(super) fn word(&self) -> *const u32 {
         std::ptr::from_ref(&self.word).cast()
     }
 

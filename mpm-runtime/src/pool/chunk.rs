@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::cell::{Cell, Raw, Tell};
+use super::cell::{Cell, Raw};
+use super::watcher::Tell;
 use crate::error::JobError;
 use crate::link::{ItemFrame, Kind};
 

@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::again::Judged;
 use super::callbacks::Callbacks;
+use super::calls::Calls;
 use super::cell::Cell;
 use super::ended::Ended;
 use super::events::EventKind;
@@ -19,7 +21,6 @@ use super::resize::Pressure;
 use super::roster::Roster;
 use super::settings::Settings;
 use super::size::Size;
-use super::stop_jobs::StopTakers;
 use super::stuck::Look;
 use super::watch::Watch;
 use crate::link::{Patience, Shelf};
@@ -94,7 +95,7 @@ pub(super) struct Core {
     /// Jobs that expire.
     pub(super) expiries: Later<Weak<Cell>>,
     /// Where results are judged, and how many jobs are thus in nobody's hands.
-    pub(super) judges: Arc<Callbacks>,
+    pub(super) judges: Arc<Calls<Judged>>,
     pub(super) judging: usize,
     /// When the supervisor will look again by itself.
     pub(super) wakes_at: Option<Instant>,
@@ -153,7 +154,7 @@ impl Core {
             shelf,
             later: Later::default(),
             expiries: Later::default(),
-            judges: Callbacks::new("", None, StopTakers::default()),
+            judges: Arc::default(),
             judging: 0,
             wakes_at: None,
             callbacks,

@@ -30,7 +30,7 @@ pub(super) fn call(mut cell: Arc<Cell>, name: impl FnOnce(u32) -> String) {
         let mine: Option<Encoded> = if index == last { encoded.take() } else { encoded.clone() };
         if let Some(mine) = mine {
             let report = report.clone();
-            super::callbacks::guarded(move || then(mine, report));
+            super::calls::guarded(move || then(mine, report));
         }
     }
 }

@@ -10,10 +10,12 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::again::Judged;
-use super::callbacks::{Callbacks, guarded};
-use super::cell::{Cell, Facts, Raw, Tell};
+use super::callbacks::Callbacks;
+use super::calls::guarded;
+use super::cell::{Cell, Facts, Raw};
 use super::events::EventKind;
 use super::rules::Retrying;
+use super::watcher::Tell;
 use crate::error::JobError;
 use crate::registry::Judge;
 

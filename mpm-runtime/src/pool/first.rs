@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use super::core::Core;
-use super::member::{Fate, State};
+use super::member::{Fate, Process, State};
 use super::supervisor::Supervisor;
 use crate::start::{Reply, read_reply};
 
@@ -42,8 +42,6 @@ impl Supervisor {
         if process.course.is_ready {
             return self.hear_end(process);
         }
-        let mut is_ready = false;
-        let mut failed = false;
         if let Some(at) = first {
             if self.first_results.get(at).is_some_and(|first| first.verdict.is_none()) {
                 return;
@@ -54,18 +52,29 @@ impl Supervisor {
                 if is_preload {
                     process.refused = Some(reason);
                 }
-                failed = true;
+                return self.poller.forget(&process.link);
             }
         }
-        loop {
-            if failed {
-                break;
+        match self.hear_start(process) {
+            Heard::Part => {}
+            Heard::All => self.poller.forget(&process.link),
+            Heard::Ready => {
+                self.poller.forget(&process.link);
+                process.tell_ready(&self.shared.callbacks);
+                core.failures = 0;
             }
-            let mut first = |is_preload, index, result| {
-                self.first_results.push(FirstResult { incarnation, is_preload, index, result, verdict: None });
-            };
+        }
+    }
+
+    /// Reads on, as far as something is there and nothing has to be known first.
+    fn hear_start(&mut self, process: &mut Process) -> Heard {
+        let mut first = |is_preload, index, result| {
+            self.first_results.push(FirstResult { incarnation: process.incarnation, is_preload, index, result, verdict: None });
+            Heard::Part
+        };
+        loop {
             match read_reply(process.link.socket()).map(|some| some.map(|(reply, _)| reply)) {
-                Ok(None) => return,
+                Ok(None) => return Heard::Part,
                 Ok(Some(Reply::Preloading(index))) => process.preloading = Some(index),
                 Ok(Some(Reply::Preloaded(index, result))) => {
                     process.preloading = None;
@@ -84,34 +93,41 @@ impl Supervisor {
                 Ok(Some(Reply::Ready)) => {
                     process.course.is_ready = true;
                     // Not one that is being killed: it may say so all the same.
-                    if matches!(process.state, State::Starting { .. }) && process.fate.is_none() {
-                        let since = Instant::now();
-                        (process.state, process.idle_since) = (State::Ready { since }, Some((0, since)));
-                        is_ready = true;
+                    if !matches!(process.state, State::Starting { .. }) || process.fate.is_some() {
+                        return Heard::All;
                     }
-                    break;
+                    let since = Instant::now();
+                    (process.state, process.idle_since) = (State::Ready { since }, Some((0, since)));
+                    return Heard::Ready;
                 }
                 Ok(Some(Reply::Refused(reason) | Reply::HasThreads(reason))) => {
                     process.refused = Some(reason);
-                    break;
+                    return Heard::All;
                 }
                 Ok(Some(_)) => {
                     process.kill(Fate::Unready("sent a handshake that is none of a worker's".to_owned()));
-                    break;
+                    return Heard::All;
                 }
                 // The other end is closed: its exit, which comes now, tells why. That is no refusal, after which no other
                 // worker would be tried.
-                Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => break,
+                Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+                    return Heard::All;
+                }
                 Err(error) => {
                     process.kill(Fate::Unready(format!("sent a handshake that cannot be read: {error}")));
-                    break;
+                    return Heard::All;
                 }
             }
         }
-        self.poller.forget(&process.link);
-        if is_ready {
-            process.tell_ready(&self.shared.callbacks);
-            core.failures = 0;
-        }
     }
+}
+
+/// How much of what a starting worker says has been read.
+enum Heard {
+    /// There will be more, or something has to be known first.
+    Part,
+    /// All: it is ready, and nothing is against it.
+    Ready,
+    /// All: it is not to be used.
+    All,
 }

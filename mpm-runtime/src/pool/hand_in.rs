@@ -1,9 +1,9 @@
 //! A job on its way into the pool: what holds for it, a cell for its outcome, its encoded arguments.
 
 use std::cell::Cell as Slot;
+use std::io;
 use std::sync::Arc;
 
-use super::callbacks::{CALLBACKS, JUDGES};
 use super::face::Pool;
 use super::handle::JobHandle;
 use super::rules::Rules;
@@ -46,16 +46,16 @@ impl Pool {
         if let Some(reason) = rules.refusal() {
             return Err(Refusal::Option(reason));
         }
-        let started = || {
-            if rules.on_done.is_some() {
-                self.shared.callbacks.start(CALLBACKS, None)?;
-            }
-            if rules.retry.as_ref().is_some_and(|retrying| retrying.judge().is_some()) {
-                self.shared.judges.start(JUDGES, Some(&self.shared))?;
-            }
-            Ok(())
-        };
-        started().map_err(|e: std::io::Error| Refusal::Failed(format!("start the pool's thread for callbacks: {e}").into()))
+        let failed = |what: &str, e: io::Error| Refusal::Failed(format!("start the pool's thread for {what}: {e}").into());
+        if rules.on_done.is_some() {
+            self.shared.callbacks.start().map_err(|e| failed("callbacks", e))?;
+        }
+        if rules.retry.as_ref().is_some_and(|retrying| retrying.is_judged()) {
+            let shared = Arc::clone(&self.shared);
+            let judge = || move |judged| shared.judge(judged);
+            self.shared.judges.start("mpm-judges", judge).map_err(|e| failed("Job::retry_if", e))?;
+        }
+        Ok(())
     }
 
     /// As [`encode`](Self::encode); a job that may be tried again keeps its arguments.

@@ -2,7 +2,7 @@
 //!
 //! In come jobs, out come handles that give each job's one outcome. `core.rs` holds the state behind one lock;
 //! `supervisor.rs` is the one thread that starts, buries and ends members; `policy.rs` decides and does nothing;
-//! `callbacks.rs` is the threads that call what the user has to be called.
+//! `callbacks.rs` calls what the user has to be called, on a thread of its own (`calls.rs`).
 
 mod again;
 mod answer;
@@ -14,6 +14,7 @@ mod builder_limits;
 mod builder_queue;
 mod builder_time;
 mod callbacks;
+mod calls;
 mod cell;
 mod chunk;
 mod completed;

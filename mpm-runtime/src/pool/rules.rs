@@ -137,6 +137,17 @@ impl Retrying {
         self.tries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// There is no further try, which was counted already.
+    pub(super) fn uncount(&self) {
+        let mut tries = self.tries();
+        tries.failed = tries.failed.saturating_sub(1);
+    }
+
+    /// Whether somebody judges the results.
+    pub(super) fn is_judged(&self) -> bool {
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// What judges the results.
     pub(super) fn judge(&self) -> Option<Judge> {
         self.judge.lock().unwrap_or_else(PoisonError::into_inner).clone()

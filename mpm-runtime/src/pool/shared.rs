@@ -6,12 +6,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
+use super::again::Judged;
 use super::callbacks::Callbacks;
-use super::cell::{Cell, Tell};
+use super::calls::Calls;
+use super::cell::Cell;
 use super::core::Core;
 use super::ended::Bin;
 use super::hooks::WorkerHooks;
 use super::settings::Settings;
+use super::watcher::Tell;
 use crate::error::{JobError, Refusal};
 use crate::link::sync::{AtomicBool, AtomicU32};
 use crate::link::{Payload, Shelf};
@@ -74,7 +77,7 @@ pub(super) struct Shared {
     pub(super) hooks: WorkerHooks,
     pub(super) callbacks: Arc<Callbacks>,
     /// Where results are judged: the core's.
-    pub(super) judges: Arc<Callbacks>,
+    pub(super) judges: Arc<Calls<Judged>>,
     pub(super) registry: &'static Registry,
     pub(super) doorbell: Doorbell,
     pub(super) shelf: Arc<Shelf>,

@@ -5,7 +5,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::sys::Original;
+use super::cell::Cell;
+use crate::sys::{Original, futex_wake_own};
+
+/// Those who are to be told of a job's end, which runs code of the user's: not under the pool's lock.
+#[derive(Debug)]
+pub(super) struct Tell {
+    pub(super) cell: Arc<Cell>,
+    pub(super) watchers: Vec<Watcher>,
+}
+
+impl Tell {
+    pub(super) fn has_task(&self) -> bool {
+        self.watchers.iter().any(Watcher::is_task)
+    }
+
+    pub(super) fn tell(self) {
+        futex_wake_own(self.cell.word());
+        self.watchers.into_iter().for_each(Watcher::tell);
+    }
+}
 
 /// Somebody who is told when the job has ended.
 #[derive(Debug)]

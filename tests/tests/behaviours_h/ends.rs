@@ -7,11 +7,10 @@ use mpm::{JobError, Pool, StartMethod, worker};
 use mpm_tests::{Gate, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, pass};
 use crate::{arrive_and_check, arrive_and_return, arrive_and_spin};
 
-by_all_methods!(
+conform!(
     h116_cancel_pending_at_shutdown,
     h116_abort_while_the_pool_ends,
     h116_a_shutdown_asks_the_running_jobs_to_end,

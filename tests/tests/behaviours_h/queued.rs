@@ -8,11 +8,10 @@ use mpm_tests::{Gate, Log, block_on, call_of, wait_until};
 use tempfile::TempDir;
 
 use crate::jobs::{Way, die, worker_counts};
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass};
 use crate::{mark, marks};
 
-by_all_methods!(
+conform!(
     h113_queued,
     h113_whoever_waits_for_a_queued_job_is_woken,
     h115_finished,

@@ -9,10 +9,9 @@ use mpm::{Done, JobError, Pool, StartMethod, worker};
 use mpm_tests::{Log, try_kill};
 
 use crate::jobs::{Way, die};
-use crate::methods::by_all_methods;
 use crate::pools::{build, double};
 
-by_all_methods!(h118_cancel_vs_finish_vs_death_together, h118_the_next_job_is_never_hit);
+conform!(h118_cancel_vs_finish_vs_death_together, h118_the_next_job_is_never_hit);
 
 fn kind<R>(outcome: &Result<R, JobError>) -> &'static str {
     match outcome {

@@ -6,16 +6,10 @@ use mpm::{Pool, StartMethod};
 use mpm_tests::{Gate, block_on, process_gone};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, pass, pid};
 use crate::{arrive_and_check, arrive_and_return, arrive_and_spin};
 
-by_all_methods!(
-    h114_running_forced,
-    h114_running_not_forced,
-    h114_running_that_heeds_it,
-    h114_abort_of_an_awaited_job_wakes_the_task,
-);
+conform!(h114_running_forced, h114_running_not_forced, h114_running_that_heeds_it, h114_abort_of_an_awaited_job_wakes_the_task,);
 
 fn h114_running_forced(method: StartMethod) {
     let folder = TempDir::new().unwrap();

@@ -7,11 +7,10 @@ use mpm::{Pool, StartMethod};
 use mpm_tests::{Gate, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
 use crate::{wait_for_another, wait_for_workers};
 
-by_all_methods!(
+conform!(
     i133_max_age,
     i133_an_idle_worker_gets_old_too,
     i133_who_has_no_successor_stays,

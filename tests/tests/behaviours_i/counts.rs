@@ -7,11 +7,10 @@ use mpm::{JobError, Pool, StartMethod, worker};
 use mpm_tests::Gate;
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
 use crate::wait_for_workers;
 
-by_all_methods!(
+conform!(
     i119_max_jobs,
     i119_max_jobs_with_jitter,
     i121_close_early_with_limit_1,

@@ -7,11 +7,10 @@ use mpm::{Builder, Limits, Pool, StartMethod};
 use mpm_tests::{Gate, alone, in_forked_copy};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
 use crate::{wait_for_another, wait_for_workers};
 
-by_all_methods!(limits_change_on_a_live_pool, every_limit_at_once);
+conform!(limits_change_on_a_live_pool, every_limit_at_once);
 
 /// Sets something in a builder.
 type Set = fn(Builder) -> Builder;

@@ -9,11 +9,10 @@ use mpm::{JobError, Pool, StartMethod, worker};
 use mpm_tests::{Gate, block_on, call_of, kill, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
 use crate::wait_for_workers;
 
-by_all_methods!(
+conform!(
     a_start_that_always_crashes_ends_the_pool_with_the_reason,
     the_restart_limit_ends_a_pool_that_still_has_a_worker,
     a_pool_makes_do_with_those_that_it_has,

@@ -8,11 +8,10 @@ use mpm::{EndReason, Event, EventKind, JobError, Limits, Pool, StartMethod, work
 use mpm_tests::{Gate, Log, process_gone, wait_at, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pid};
 use crate::{resident, wait_for_another, wait_for_workers};
 
-by_all_methods!(
+conform!(
     i127_memory_recycling,
     i127_a_new_limit_holds_for_who_has_no_job,
     i128_the_soft_limit_lets_the_job_finish,

@@ -8,11 +8,10 @@ use mpm::{Pool, StartMethod};
 use mpm_tests::{Gate, call_of, limit_descriptors_of, process_gone, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
 use crate::{wait_for_workers, workers};
 
-by_all_methods!(
+conform!(
     restart_replaces_all_under_load,
     restart_waits_for_jobs,
     restart_goes_on_beside_a_long_job,

@@ -8,11 +8,10 @@ use mpm::{JobError, Pool, StartMethod, worker};
 use mpm_tests::{Gate, process_gone, try_kill, wait_at, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid};
 use crate::{wait_for_workers, workers};
 
-by_all_methods!(
+conform!(
     i129_idle_exit,
     i130_resize,
     i130_resize_under_load,

@@ -6,10 +6,9 @@ use mpm::{EndReason, JobError, Pool, StartMethod, worker};
 use mpm_tests::{Gate, alone, kill, process_gone, readable, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid, state_of};
 
-by_all_methods!(e91_stopped_while_idle, e91_stopped_while_busy, e91_stopped_with_many_short_jobs, e91_wedged_between_two_jobs);
+conform!(e91_stopped_while_idle, e91_stopped_while_busy, e91_stopped_with_many_short_jobs, e91_wedged_between_two_jobs);
 
 const SOON: Duration = Duration::from_millis(200);
 

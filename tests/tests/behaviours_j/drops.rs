@@ -11,11 +11,10 @@ use mpm_tests::{Gate, at_exit, doomed, process_gone, report, wait_at, wait_until
 use tempfile::TempDir;
 
 use crate::jobs::worker_counts;
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid, pool_of};
 use crate::{LONG, is_cancelled, nobody_is_left};
 
-by_all_methods!(
+conform!(
     j139_main_returns_and_the_pool_lives_in_a_static,
     j139_main_returns_and_drops_its_pool,
     j140_submit_from_an_exit_hook,

@@ -9,11 +9,10 @@ use mpm_tests::{Gate, process_gone, wait_at, wait_until};
 use tempfile::TempDir;
 
 use crate::jobs::worker_counts;
-use crate::methods::by_all_methods;
 use crate::pools::{build, pass, pid, pool_of};
 use crate::{LONG, is_cancelled};
 
-by_all_methods!(
+conform!(
     j137_bounded_join,
     j137_a_shutdown_that_does_not_wait_long,
     j137_a_second_end_hurries_the_first,

@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use tempfile::TempDir;
 
 use crate::jobs::{Way, die, worker_counts};
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pid, pool_of};
 use crate::{ENDS, LONG, nobody_is_left};
 
-by_all_methods!(
+conform!(
     j134_submit_after_the_end,
     j135_join_finishes_everything,
     j136_ended_twice_in_every_order,

@@ -8,10 +8,9 @@ use mpm::{JobError, Pool, StartMethod};
 
 use crate::ENDS;
 use crate::jobs::worker_counts;
-use crate::methods::by_all_methods;
 use crate::pools::{build, double};
 
-by_all_methods!(j150_submitting_while_the_pool_ends, j150_submit_races_with_replace, j150_submit_races_with_new_settings,);
+conform!(j150_submitting_while_the_pool_ends, j150_submit_races_with_replace, j150_submit_races_with_new_settings,);
 
 fn j150_submitting_while_the_pool_ends(method: StartMethod) {
     for workers in worker_counts() {

@@ -10,11 +10,10 @@ use mpm::{JobError, Pool, StartMethod};
 use mpm_tests::{Gate, block_on, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{double, pass, pid, pool_of};
 use crate::{ENDS, LONG, is_cancelled};
 
-by_all_methods!(j146_the_end_from_a_waker, j148_all_who_wait_are_woken_by_the_end);
+conform!(j146_the_end_from_a_waker, j148_all_who_wait_are_woken_by_the_end);
 
 /// A waker that ends the pool, on whatever thread it is called.
 struct Ender {

@@ -7,10 +7,9 @@ use std::process;
 use mpm::{Event, EventKind, JobError, Pool, StartMethod, worker};
 use mpm_tests::{Log, kill, process_gone, templates_of, wait_until};
 
-use crate::methods::by_all_methods;
 use crate::pools::{build, dies, parent_of, pid};
 
-by_all_methods!(k162_helper_killed, k162_helper_heeds_neither_interrupt_nor_terminate);
+conform!(k162_helper_killed, k162_helper_heeds_neither_interrupt_nor_terminate);
 
 /// A pool that tells, with a template that no other pool has.
 fn telling(method: StartMethod) -> (Pool, Log<Event>) {

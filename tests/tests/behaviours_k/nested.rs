@@ -8,13 +8,9 @@ use mpm_tests::{doomed, process_gone, report, wait_until};
 use tempfile::TempDir;
 
 use crate::jobs::{self, worker_counts};
-use crate::methods::by_all_methods;
 use crate::pools::{double, pid, pool_of};
 
-by_all_methods!(
-    k155_outer_workers_still_own_pools_at_the_end,
-    k157_inner_workers_whose_parent_is_gone_before_they_are_ready_end_quietly,
-);
+conform!(k155_outer_workers_still_own_pools_at_the_end, k157_inner_workers_whose_parent_is_gone_before_they_are_ready_end_quietly,);
 
 /// Uses a pool that nobody ends, by the default method.
 #[worker]

@@ -13,11 +13,10 @@ use mpm_tests::{Doomed, Gate, children_of, doomed, kill, process_gone, report, t
 use tempfile::TempDir;
 
 use crate::jobs;
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid, pool_of, state_of};
 use crate::started::{read_pids, starts_others_and_waits};
 
-by_all_methods!(
+conform!(
     k156_parent_sigkill,
     k156_parent_sigkill_while_its_workers_are_stopped,
     k156_parent_sigkill_with_a_job_that_has_closed_every_descriptor,

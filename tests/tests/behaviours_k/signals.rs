@@ -10,10 +10,9 @@ use mpm_tests::{AlarmStorm, Gate, block_signal, ignore_signal, kill};
 use tempfile::TempDir;
 
 use crate::jobs::{Way, die, worker_counts};
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pool_of};
 
-by_all_methods!(k158_workers_leave_sigint_to_the_parent, k159_a_storm_of_interrupts, k160_signal_masks, k161_the_stdin_of_a_worker,);
+conform!(k158_workers_leave_sigint_to_the_parent, k159_a_storm_of_interrupts, k160_signal_masks, k161_the_stdin_of_a_worker,);
 
 fn k158_workers_leave_sigint_to_the_parent(method: StartMethod) {
     let folder = TempDir::new().unwrap();

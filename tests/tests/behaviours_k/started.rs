@@ -7,10 +7,9 @@ use mpm::{Pool, StartMethod, worker};
 use mpm_tests::{Gate, children_of, kill, process_gone, wait_at, wait_until};
 use tempfile::TempDir;
 
-use crate::methods::by_all_methods;
 use crate::pools::{pid, pool_of};
 
-by_all_methods!(k156_what_a_job_started_is_gone_with_the_pool, k156_what_a_job_started_is_gone_with_its_worker);
+conform!(k156_what_a_job_started_is_gone_with_the_pool, k156_what_a_job_started_is_gone_with_its_worker);
 
 #[expect(clippy::zombie_processes, reason = "a job that leaves its children behind is what is tested")]
 /// Starts a process that lives long and returns its id; another one starts its child from a shell.

@@ -12,10 +12,9 @@ use tempfile::TempDir;
 
 use crate::LONG;
 use crate::busy::{Busy, let_go, meet};
-use crate::methods::by_all_methods;
 use crate::pools::{double, pool_of};
 
-by_all_methods!(j151_staged_ctrl_c, j151_a_signal_that_finds_no_pool_does_what_it_did_before, j151_several_pools_end_together,);
+conform!(j151_staged_ctrl_c, j151_a_signal_that_finds_no_pool_does_what_it_did_before, j151_several_pools_end_together,);
 
 fn j151_staged_ctrl_c(method: StartMethod) {
     let folder = TempDir::new().unwrap();

@@ -12,10 +12,9 @@ use tempfile::TempDir;
 
 use crate::LONG;
 use crate::busy::Busy;
-use crate::methods::by_all_methods;
 use crate::pools::{build, double, pass, pid, pool_of};
 
-by_all_methods!(
+conform!(
     j148_from_a_signal_handler,
     j152_a_pool_kept_only_by_a_global,
     k158_sigint_interrupts_a_waiting_main_and_handlers_are_restored,
