@@ -13,7 +13,7 @@ pub(crate) struct Bytes(SmallVec<[u8; SHORT]>);
 
 impl Bytes {
     pub(crate) fn zeros(len: usize) -> Self {
-        // In one piece, whatever the length.
+        // Short ones are set to zero by a few stores of a fixed length, without a call.
         Self(if len <= SHORT { SmallVec::from_buf_and_len([0; SHORT], len) } else { SmallVec::from_elem(0, len) })
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Layout {
     pub(crate) ring: usize,
 }
 
+const _: () = assert!(Layout::STANDARD.slots.is_power_of_two() && Layout::STANDARD.ring.is_power_of_two());
+
 /// Larger payloads travel in segments.
 pub(crate) const INLINE: usize = Layout::STANDARD.inline_limit();
 

@@ -80,6 +80,7 @@ impl Frame {
 
 /// Where in the ring, whose size is a power of two, a position lies.
 fn place(position: u64, ring: usize) -> usize {
+    debug_assert!(ring.is_power_of_two());
     usize::try_from(position & (ring as u64 - 1)).unwrap_or(0)
 }
 
@@ -144,7 +145,7 @@ impl Writer {
     pub(super) fn put_item(&mut self, memory: &impl Memory, layout: &Layout, number: u32, frame: ItemFrame, payload: &[u8]) -> u64 {
         let at = place(self.tail, layout.ring);
         let size = frame.size() as u64;
-        if payload.len() <= SHORT && at + ItemFrame::SIZE + SHORT <= layout.ring {
+        if payload.len() <= SHORT && at + frame.size() <= layout.ring {
             // Put together here, for one copy into shared memory.
             let mut bytes = [0; ItemFrame::SIZE + SHORT];
             bytes[..ItemFrame::SIZE].copy_from_slice(&frame.pack().to_le_bytes());

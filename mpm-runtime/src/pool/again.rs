@@ -123,7 +123,6 @@ impl Core {
                     self.try_later(at, job);
                 }
                 None => {
-                    // The next one was counted already.
                     cell.retrying().into_iter().for_each(Retrying::uncount);
                     self.jobs_ended.end_for_good(cell, outcome, facts);
                 }

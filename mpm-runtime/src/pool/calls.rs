@@ -53,8 +53,8 @@ impl<C: Send + 'static> Calls<C> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes sure that the thread is there, if it is to come at all. It makes the calls by what `caller` gives it, which it drops when all is
-    /// called: the user may wait for that.
+    /// Makes sure that the thread is there, if it is to come at all. It makes the calls by what `caller` gives it, which it drops
+    /// when all is called: the user may wait for that.
     pub(super) fn start<M: FnMut(C)>(
         self: &Arc<Self>,
         name: &'static str,

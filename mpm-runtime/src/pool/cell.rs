@@ -4,7 +4,7 @@
 //! |---|---|
 //! | open | `finish`, once: the first caller wins |
 //! | finished | `take`, once: the outcome goes to the handle |
-//! | taken | never |
+//! | taken | `renew`: it is the cell of a new job, when nobody knows the old one any more |
 //!
 //! Where something is to be called with the outcome as well, it stays until both have it; the first of them gets a copy.
 
@@ -221,11 +221,11 @@ impl Cell {
         &self.word
     }
 
-    /// Nobody but the caller knows the job any more. What held for it goes with it: arguments that were kept, code of the user's. Whether it
-    /// has ended and its outcome was taken, so that the cell can be that of another one.
+    /// Nobody but the caller knows the job any more. What held for it goes with it: arguments that were kept, code of the user's.
+    /// Whether it has ended and its outcome was taken, so that the cell can be that of another one.
     pub(super) fn let_go(&mut self) -> bool {
-        if let Some(rules) = self.rules.take() {
-            drop(rules);
+        if self.rules.is_some() {
+            self.rules = None;
         }
         self.state.get_mut().is_ok_and(|state| state.finished && state.outcome.is_none() && self.chunk.is_none())
     }

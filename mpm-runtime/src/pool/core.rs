@@ -227,6 +227,7 @@ impl Core {
         }
         process.is_stuck = false;
         let is_settled = process.is_settled();
+        debug_assert!(!is_settled || !process.is_through());
         self.take_up_again();
         (self.failures, self.early_deaths) = (0, 0);
         if !is_settled {

@@ -153,18 +153,15 @@ impl Core {
             self.requeue(back);
         }
         // Its successor is started while its last job runs.
-        if !is_settled {
-            self.wake |= self.members.get(slot).is_some_and(|member| self.wants_successor(member));
-        }
+        let wants_successor = || self.members.get(slot).is_some_and(|member| self.wants_successor(member));
+        debug_assert!(!is_settled || !wants_successor());
+        self.wake |= !is_settled && wants_successor();
     }
 
     /// Where a member is idle and nothing waits: takes half of what the busiest member has not claimed back into the
     /// queue. A job thus never waits behind a long one while a worker has nothing to do; short jobs may stay for a moment, until it
     /// is known that the one in front is long.
     pub(super) fn steal(&mut self) -> bool {
-        if !self.roster.is_uneven() {
-            return false;
-        }
         if self.stays() {
             self.ask_for_look();
             return false;

@@ -70,7 +70,7 @@ pub(super) fn abandon(core: &mut Core, reason: &Arc<str>) {
         lost.extend(process.in_flight.drain(..).map(|job| job.cell));
     }
     for cell in lost {
-        core.give_up(cell, JobError::PoolFailed(Arc::clone(reason)));
+        core.end_unanswered(cell, JobError::PoolFailed(Arc::clone(reason)));
     }
     let callbacks = Arc::clone(&core.callbacks);
     core.all_processes_mut().for_each(|process| process.tell_end(&callbacks, None));

@@ -55,14 +55,14 @@ impl Supervisor {
                 return self.poller.forget(&process.link);
             }
         }
-        match self.hear_start(process) {
-            Heard::Part => {}
-            Heard::All => self.poller.forget(&process.link),
-            Heard::Ready => {
-                self.poller.forget(&process.link);
-                process.tell_ready(&self.shared.callbacks);
-                core.failures = 0;
-            }
+        let heard = self.hear_start(process);
+        if matches!(heard, Heard::Part) {
+            return;
+        }
+        self.poller.forget(&process.link);
+        if matches!(heard, Heard::Ready) {
+            process.tell_ready(&self.shared.callbacks);
+            core.failures = 0;
         }
     }
 

@@ -53,7 +53,7 @@ impl Pool {
         if rules.retry.as_ref().is_some_and(|retrying| retrying.is_judged()) {
             let shared = Arc::clone(&self.shared);
             let judge = || move |judged| shared.judge(judged);
-            self.shared.judges.start("mpm-judges", judge).map_err(|e| failed("Job::retry_if", e))?;
+            self.shared.judges.start("mpm-judges", judge).map_err(|e| failed("judging", e))?;
         }
         Ok(())
     }

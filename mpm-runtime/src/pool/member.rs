@@ -277,7 +277,8 @@ impl Process {
         Facts { worker: Some((self.slot, self.pid())), ran, ended: Some(now) }
     }
 
-    /// Whether nothing that is known of it will make it leave: it is ready, and goes on without an end in sight.
+    /// Whether nothing that is known of it will make it leave: it is ready, and goes on without an end in sight. Then neither `Core::retire` nor
+    /// `Core::wants_successor` has anything to do, which each job would feel.
     #[inline]
     pub(super) fn is_settled(&self) -> bool {
         let is_ready = matches!(self.state, State::Ready { .. });

@@ -58,13 +58,18 @@ impl Core {
 
     /// Ends a waiting job without running it: what was tried of it before is all.
     pub(super) fn give_up(&mut self, cell: Arc<Cell>, error: JobError) {
+        if let Some(retrying) = cell.retrying() {
+            retrying.uncount();
+        }
+        self.end_unanswered(cell, error);
+    }
+
+    /// Ends a job of which nobody will say how it went.
+    pub(super) fn end_unanswered(&mut self, cell: Arc<Cell>, error: JobError) {
         if let Some(lanes) = self.lanes.as_mut().filter(|_| matches!(cell.place(), Place::Member(..))) {
             lanes.limits.iter_mut().filter(|limit| limit.is_of(&cell)).for_each(|limit| limit.leave(&cell));
         }
         cell.set_place(Place::Dead);
-        if let Some(retrying) = cell.retrying() {
-            retrying.uncount();
-        }
         let facts = Facts { ended: Some(Instant::now()), ..Facts::default() };
         self.jobs_ended.end(cell, Raw::Failed(error), facts);
     }

@@ -203,7 +203,7 @@ impl Member {
 
 impl Process {
     /// Whether it has done all that it was to do.
-    fn is_through(&self) -> bool {
+    pub(super) fn is_through(&self) -> bool {
         self.in_flight.is_empty() && (matches!(self.state, State::Finishing { .. }) || self.may_take() == 0)
     }
 

@@ -137,7 +137,7 @@ impl Retrying {
         self.tries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There is no further try, which was counted already.
+    /// The try that was counted last does not come.
     pub(super) fn uncount(&self) {
         let mut tries = self.tries();
         tries.failed = tries.failed.saturating_sub(1);

@@ -57,7 +57,7 @@ impl Core {
         self.lanes_mut().limits.iter_mut().for_each(|limit| limit.look(now));
         loop {
             let Some((turn, address)) = self.first() else {
-                if self.steal() {
+                if self.roster.is_uneven() && self.steal() {
                     // What came back has left its place among its like.
                     self.lanes_mut().limits.iter_mut().for_each(|limit| limit.look(now));
                     continue;

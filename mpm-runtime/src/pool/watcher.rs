@@ -1,4 +1,4 @@
-//! Those who are told when a job has ended, other than the thread that sleeps on its cell: tasks, and lists of several jobs.
+//! Those who are told when a job has ended: the thread that sleeps on its cell, tasks, and lists of several jobs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -12,11 +12,11 @@ pub struct Report {
     pub target: &'static str,
     /// What [`Job::tag`](crate::Job::tag) has named it.
     pub tag: Option<std::sync::Arc<str>>,
-    /// The name of the worker that has or had it, once one has.
+    /// The name of the worker that has it, or had it when it ended.
     pub worker: Option<String>,
     /// That worker's process id.
     pub pid: Option<u32>,
-    /// Which try at the job this is, from 1.
+    /// Which try at the job this is, from 1; while it waits for a further one, that. Of a job that was taken back, the last one that it had.
     pub attempt: u32,
     /// How long it waited before it ran, or has waited if it has not ended.
     pub queued: Duration,

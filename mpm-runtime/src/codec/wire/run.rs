@@ -112,7 +112,7 @@ pub(crate) fn take_varint(from: &mut &[u8]) -> Result<u64, CodecError> {
     take_long_varint(from)
 }
 
-#[cold]
+#[inline(never)]
 fn take_long_varint(from: &mut &[u8]) -> Result<u64, CodecError> {
     u64::try_from(take_varint_128(from)?).map_err(|_| too_large())
 }
