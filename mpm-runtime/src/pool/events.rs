@@ -163,12 +163,14 @@ impl fmt::Display for EventKind {
                 write!(f, "on_stop job `{target}` of worker {worker} (pid {pid}) failed: {reason}")
             }
             Self::WorkerEnded { worker, pid, reason, how, jobs, lifetime } => {
-                write!(f, "worker {worker} (pid {pid}) {how} after {lifetime:.1?} and {jobs} jobs: {reason}")
+                let plural = if *jobs == 1 { "" } else { "s" };
+                write!(f, "worker {worker} (pid {pid}) {how} after {lifetime:.1?} and {jobs} job{plural}: {reason}")
             }
             // It names the job.
             Self::JobFailed { error, .. } => error.fmt(f),
             Self::JobRetried { error: Some(error), attempt, retry_in, .. } => {
-                write!(f, "try {attempt}: {error}; the next one comes in {retry_in:.1?}")
+                // The error comes last: lines of the worker's may follow it.
+                write!(f, "try {attempt} failed, the next one comes in {retry_in:.1?}: {error}")
             }
             Self::JobRetried { job, target, attempt, error: None, retry_in } => {
                 write!(

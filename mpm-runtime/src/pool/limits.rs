@@ -76,7 +76,7 @@ impl Limits {
         let is_share = |share: f64| (0.0..=1.0).contains(&share);
         let is_zero = |time: Option<Duration>| time.is_some_and(|time| time.is_zero());
         let complaint = if self.max_jobs == Some(0) {
-            "max_jobs(0): a worker that gets no job is of no use"
+            "max_jobs(0): a worker has one job at least; leave it out for no limit"
         } else if !is_share(self.max_jobs_jitter) {
             "max_jobs_jitter: a share is from 0 to 1"
         } else if is_zero(self.max_age) {

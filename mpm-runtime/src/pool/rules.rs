@@ -96,8 +96,8 @@ impl Rules {
         let limits = [("timeout", self.timeout), ("cpu_time", self.cpu_time), ("expires", self.expires)];
         let text = limits.into_iter().find(|(_, time)| is_zero(*time)).map(|(name, _)| name)?;
         Some(match text {
-            "timeout" => "a timeout of zero: it could not end in time",
-            "cpu_time" => "a limit of zero for its CPU time: it could not run",
+            "timeout" => "a timeout of zero: it could not end in time; for no limit leave it out, or say Duration::MAX",
+            "cpu_time" => "a limit of zero for its CPU time: it could not run; for no limit leave it out, or say Duration::MAX",
             _ => "no time to wait for a worker, by Job::expires(0): none could start it in time",
         })
     }

@@ -43,7 +43,9 @@ impl Size {
         let asked = if least == most { format!("{most}") } else { format!("{least}..={most}") };
         let refuse = |text: &str| Err(Error::new(Kind::Setting, format!("{whose}({asked}): {text}")));
         let size = Self { least, most };
-        if !(1..=MOST_WORKERS).contains(&most) || least > most {
+        if least > most {
+            refuse("the range has no number in it: the smaller one comes first")
+        } else if !(1..=MOST_WORKERS).contains(&most) {
             refuse(&format!("a pool has from 1 to {MOST_WORKERS} workers"))
         } else if in_turn && size.is_range() {
             // A job in turn waits for its worker and is not what a pool grows with; and whose turn it is would be a matter of chance.
@@ -73,13 +75,14 @@ mod tests {
             (WorkerCount::from(0), "Builder::workers(0):"),
             (WorkerCount::from(4097), "Builder::workers(4097):"),
             (WorkerCount::from(0..=0), "Builder::workers(0):"),
-            (WorkerCount::from(RangeInclusive::new(3, 2)), "Builder::workers(3..=2):"),
             (WorkerCount::from(1..=4097), "Builder::workers(1..=4097):"),
         ];
         for (count, words) in refused {
             let error = size(count).unwrap_err();
             assert!(error.starts_with(words) && error.contains("from 1 to 4096"), "{error}");
         }
+        let error = size(RangeInclusive::new(3, 2).into()).unwrap_err();
+        assert_eq!(error, "Builder::workers(3..=2): the range has no number in it: the smaller one comes first");
     }
 
     #[test]

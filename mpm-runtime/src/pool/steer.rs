@@ -74,7 +74,7 @@ impl Core {
                 self.put(job, false);
                 continue;
             }
-            let Some(slot) = self.slot_for(turn, address) else {
+            let Some(slot) = self.slot_for(turn, address, &job.cell) else {
                 self.put(job, false);
                 break;
             };
@@ -100,10 +100,14 @@ impl Core {
     }
 
     /// The slot for what comes next. `None`: it is the next all the same, and waits.
-    fn slot_for(&mut self, (Reverse(priority), _): Turn, address: Option<Address>) -> Option<usize> {
+    fn slot_for(&mut self, (Reverse(priority), _): Turn, address: Option<Address>, cell: &Cell) -> Option<usize> {
         let Address { slot, target } = address.unwrap_or_default();
         if let Some(slot) = slot {
             self.unlist(slot);
+            return Some(slot);
+        }
+        let has_key = cell.rules.as_ref().is_some_and(|rules| rules.key.is_some());
+        if has_key && let Some(slot) = self.slot_for_key() {
             return Some(slot);
         }
         let lanes = self.lanes_mut();
@@ -113,6 +117,17 @@ impl Core {
             return self.find_idle();
         }
         self.choose().map(|(slot, _)| slot)
+    }
+
+    /// An idle slot for the first job of a key, and so for those that come after it: the one with the fewest keys, lest keys that are used one
+    /// after the other all come to one.
+    fn slot_for_key(&mut self) -> Option<usize> {
+        let keys = &self.lanes.as_ref()?.keys;
+        let all = self.members.iter().enumerate().filter_map(|(slot, member)| Some((slot, member.process.as_ref()?)));
+        let idle = all.filter(|(_, process)| process.is_idle() && process.may_take() > 0 && !process.is_link_full);
+        let (slot, _) = idle.min_by_key(|(_, process)| (keys.at(process.incarnation), Reverse(process.last_used)))?;
+        self.unlist(slot);
+        Some(slot)
     }
 
     /// As [`hand_over`](Self::hand_over), and notes what the rules have to know of it.

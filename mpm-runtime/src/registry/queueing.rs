@@ -56,9 +56,9 @@ impl<F: Target> Job<'_, F> {
     /// What the job is about: jobs with equal keys go to the same worker, one after the other, as long as that lives. What the
     /// worker keeps from one job is there for the next, a cache in a static for instance.
     ///
-    /// The first job of a key goes to any worker. Later ones wait for the same one, also while others are idle, and no other takes
-    /// them from it. Where that worker ends, or has had its last job, the key's jobs go to whichever worker is free first, and stay
-    /// with that one. A pool remembers the 16,384 keys that were used last; one that it has forgotten is new to it.
+    /// The first job of a key goes to an idle worker, the one with the fewest keys, or to any if none is idle. Later ones wait for the same
+    /// one, also while others are idle, and no other takes them from it. Where that worker ends, or has had its last job, the next job of the
+    /// key is a first one again. A pool remembers the 16,384 keys that were used last; one that it has forgotten is new to it.
     ///
     /// ```
     /// # use mpm::{Pool, worker};

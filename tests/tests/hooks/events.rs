@@ -191,7 +191,11 @@ fn each_further_try_is_told(method: StartMethod) {
         })
         .collect();
     assert_eq!(attempts, [(1, true), (2, false), (3, false)], "{method}");
-    assert!(told[0].to_string().contains("try 1: ") && told[1].to_string().contains(&format!("try 2 at job {id}")), "{told:?}");
+    assert!(
+        told[0].to_string().contains("try 1 failed, the next one comes in ")
+            && told[1].to_string().contains(&format!("try 2 at job {id}")),
+        "{told:?}"
+    );
     assert!(!events.iter().any(|event| matches!(event.kind, EventKind::JobFailed { .. })), "it has returned in the end");
 }
 

@@ -26,6 +26,27 @@ fn jobs_of_a_key_run_in_one_worker() {
 }
 
 #[mpm::test]
+fn keys_that_come_one_after_the_other_are_spread_over_the_workers() {
+    let _watchdog = watchdog();
+    for workers in [1, 2, 4] {
+        let pool = pool(workers).build().unwrap();
+        // All are there.
+        let runs = pool.broadcast(pid::job()).unwrap();
+        assert_eq!(runs.into_iter().map(|(_, run)| run.wait().unwrap()).collect::<BTreeSet<_>>().len(), workers);
+        let mut keys: BTreeMap<u32, u32> = BTreeMap::new();
+        for key in 0..workers * 3 {
+            *keys.entry(pool.run(pid::job().key(key)).unwrap()).or_default() += 1;
+        }
+        assert!(keys.len() == workers && keys.values().all(|count| *count == 3), "{workers} workers: {keys:?}");
+        // They stay where they are.
+        for key in 0..workers * 3 {
+            *keys.entry(pool.run(pid::job().key(key)).unwrap()).or_default() += 1;
+        }
+        assert!(keys.len() == workers && keys.values().all(|count| *count == 6), "{workers} workers: {keys:?}");
+    }
+}
+
+#[mpm::test]
 fn a_key_is_any_value_that_can_be_hashed() {
     let _watchdog = watchdog();
     let pool = pool(2).build().unwrap();
