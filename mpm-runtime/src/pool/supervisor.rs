@@ -2,7 +2,8 @@
 //!
 //! It sleeps in one epoll over the doorbell, the members' exits (pidfds) and, until they are ready, their sockets; it
 //! wakes for nothing else but the next deadline. A turn takes in everything that has happened, then acts, then computes
-//! when it must act again.
+//! when it must act again. The states through which it takes each process are in the table of `member.rs`, those of a pool that ends in
+//! that of `ending.rs`.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
