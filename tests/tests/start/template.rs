@@ -141,8 +141,10 @@ fn stopped_for_good() {
         for method in WITH_TEMPLATE {
             for end in 0..4 {
                 let builder = Pool::builder().workers(2).env("ROUND", format!("{method}{end}"));
-                let pool = build(builder.start_timeout(Duration::from_millis(500)), method);
-                let worker = pool.run(pid::job()).unwrap();
+                let pool = build(builder.start_timeout(Duration::from_secs(5)), method);
+                // By both, so that none is still to be forked.
+                let pids = pool.broadcast(pid::job()).unwrap().wait().into_iter().map(|(_, pid)| pid.unwrap());
+                let worker = pids.last().unwrap();
                 let template = parent_of(worker);
                 kill(template, libc::SIGSTOP);
                 match end {
