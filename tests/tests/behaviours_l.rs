@@ -62,8 +62,8 @@ fn l163_deaths_leave_nothing_in_a_pool_that_goes_on() {
         let pool = pool_of(2);
         let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
         let all_ready = || {
-            wait_until("both workers are there", || children_of(process::id()).len() == 2);
-            (0..20).for_each(|n| assert_eq!(pool.run(double::job(n)).unwrap(), 2 * n));
+            let ready = pool.broadcast(pid::job()).unwrap().wait();
+            assert!(ready.len() == 2 && ready.iter().all(|(_, pid)| pid.is_ok()), "{ready:?}");
         };
         all_ready();
         let before = descriptors();

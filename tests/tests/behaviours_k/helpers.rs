@@ -50,6 +50,9 @@ fn k162_helper_killed(method: StartMethod) {
         }
         worker = pool.run(pid::job()).unwrap();
         assert_ne!(parent_of(worker), helper);
+        // Told by a thread of its own, and in order.
+        let is_new = |event: &Event| matches!(&event.kind, EventKind::WorkerReady { pid, .. } if *pid == worker);
+        wait_until("the new worker is told", || log.peek(|told| told.iter().any(is_new)));
         let told = log.take();
         let restarts: Vec<_> =
             told.iter().filter(|event| matches!(event.kind, EventKind::TemplateRestarted { .. })).map(Event::to_string).collect();
