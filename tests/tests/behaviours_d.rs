@@ -381,7 +381,7 @@ fn d74_death_report() {
         assert_eq!((death.phase, death.did_run), (Phase::Running, mpm::DidRun::Maybe));
         assert_eq!((death.target, death.job, death.attempt), (speaks_then_dies::NAME, id, 1));
         assert_eq!((Some(death.worker.clone()), Some(death.pid)), (report.worker, report.pid));
-        assert!(!death.elapsed.is_zero() && death.max_rss > 0, "{death:?}");
+        assert!(!death.elapsed.is_zero(), "{death:?}");
         assert_eq!(death.stderr, ["the line before", "about to die: Segfault"]);
         assert_eq!(death.out_of_memory, Some(false));
         for part in ["SIGSEGV", &death.pid.to_string(), &death.worker, speaks_then_dies::NAME, "the line before"] {

@@ -64,7 +64,7 @@ fn check_how(death: &Death, expected: Expected) {
     }
     assert_eq!(death.out_of_memory, Some(false));
     assert_eq!(death.ended_by_pool, None);
-    assert!(death.pid != process::id() && !death.elapsed.is_zero() && death.max_rss > 0 && death.attempt == 1, "{death:?}");
+    assert!(death.pid != process::id() && !death.elapsed.is_zero() && death.attempt == 1, "{death:?}");
 }
 
 #[track_caller]
@@ -82,8 +82,8 @@ fn terse_pool(method: StartMethod, workers: usize) -> Pool {
 
 /// No child is there any more, when a pool has ended.
 fn nobody_is_left(method: StartMethod) {
-    if method == StartMethod::Fork {
-        // The template of a copy goes with its pool, a moment later.
+    if method != StartMethod::Spawn {
+        // A template reaps its workers, or goes, a moment later.
         wait_until("nobody is left", || children_of(process::id()).is_empty());
     } else {
         assert!(children_of(process::id()).is_empty());

@@ -29,8 +29,8 @@ fn pool_of(method: StartMethod, workers: usize) -> Pool {
 
 /// No child is there any more, when a pool has ended.
 fn nobody_is_left(method: StartMethod) {
-    if method == StartMethod::Fork {
-        // The template of a copy goes with its pool, a moment later.
+    if method != StartMethod::Spawn {
+        // A template reaps its workers, or goes, a moment later.
         wait_until("nobody is left", || children_of(process::id()).is_empty());
     } else {
         assert!(children_of(process::id()).is_empty());

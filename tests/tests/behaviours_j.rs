@@ -39,13 +39,13 @@ fn is_cancelled<R>(outcome: &Result<R, JobError>) -> bool {
     matches!(outcome, Err(JobError::Cancelled(_)))
 }
 
-/// All workers are gone when the end returns. A template that is a copy of this process follows a moment later, and may not even have
-/// taken its name.
+/// All workers are gone when the end returns. A template reaps them, or follows where it is a copy of this process, a moment later;
+/// that may not even have taken its name.
 #[track_caller]
 fn nobody_is_left(method: StartMethod) {
     let is_empty = || children_of(process::id()).is_empty();
     match method {
-        StartMethod::Fork => wait_until("the template is gone", is_empty),
-        _ => assert!(is_empty()),
+        StartMethod::Spawn => assert!(is_empty()),
+        _ => wait_until("nobody is left", is_empty),
     }
 }

@@ -320,15 +320,13 @@ fn an_idle_pool_that_calls_wakes_nobody() {
         received.recv().unwrap();
         mpm_tests::wait_until("both workers are ready", || ready.len() == 2);
         let all = || switches(std::process::id(), "mpm-");
-        let mut before = all();
-        mpm_tests::wait_until("the pool is at rest", || {
-            assert_eq!(readable(&[], Some(Duration::from_millis(1_200))), []);
-            let now = all();
-            std::mem::replace(&mut before, now.clone()) == now
+        assert!(all().keys().any(|thread| thread.starts_with("mpm-callbacks")), "{:?}", all());
+        // Who wakes now and then is never quiet for so long.
+        mpm_tests::wait_until("nobody is woken for 2 s", || {
+            let before = all();
+            assert_eq!(readable(&[], Some(Duration::from_secs(2))), []);
+            all() == before
         });
-        assert!(before.keys().any(|thread| thread.starts_with("mpm-callbacks")), "{before:?}");
-        assert_eq!(readable(&[], Some(Duration::from_secs(2))), []);
-        assert_eq!(all(), before);
     });
 }
 

@@ -92,13 +92,17 @@ fn the_examples_print_what_the_book_quotes() {
     assert!(quotes.len() >= 6, "only {quotes:?} found in the book");
     for (name, quote) in quotes {
         let (program, arguments) = name.split_once(" -- ").unwrap_or((&name, ""));
-        let output = run(example(program).args(arguments.split_whitespace()));
-        let printed = text(&output.stdout);
-        assert!(output.status.success(), "{name} ended with {}: {}", output.status, text(&output.stderr));
-        assert!(
-            without_numbers(&printed).starts_with(&without_numbers(&quote)),
-            "{name} does not print what the book quotes:\n{quote}\nbut:\n{printed}"
-        );
+        let prints_it = || {
+            let output = run(example(program).args(arguments.split_whitespace()));
+            let (printed, said) = (text(&output.stdout), text(&output.stderr));
+            let is_it = output.status.success() && without_numbers(&printed).starts_with(&without_numbers(&quote));
+            is_it || {
+                eprintln!("{name} ended with {}, and printed:\n{printed}{said}", output.status);
+                false
+            }
+        };
+        // Some have limits of a fraction of a second, and a machine may stall for longer.
+        assert!((0..3).any(|_| prints_it()), "{name} does not print what the book quotes:\n{quote}");
     }
 }
 

@@ -5,13 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::process;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use mpm::{JobError, JobHandle, Pool, worker};
+use mpm::{EventKind, JobError, JobHandle, Pool, worker};
 use mpm_tests::{
-    Gate, alone, children_of, in_forked_copy, kill, limit_descriptors, limit_descriptors_of, process_gone, wait_at, wait_until,
-    watchdog,
+    Gate, alone, in_forked_copy, kill, limit_descriptors, limit_descriptors_of, process_gone, wait_at, wait_until, watchdog,
 };
 
 #[worker]
@@ -34,30 +34,21 @@ fn wait_for(gate: &str) {
     wait_at(gate);
 }
 
-/// The names of a process's threads. A worker of a test runs on the thread of its test.
-fn thread_names(pid: u32) -> impl Iterator<Item = String> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    threads.filter_map(|thread| Some(fs::read_to_string(thread.path().join("comm")).ok()?.trim().to_owned()))
-}
-
 /// Deaths of idle workers were counted as failed starts, though a new worker had been ready after each.
 #[mpm::test]
 fn a_pool_survives_the_death_of_every_idle_worker_in_turn() {
     alone("a_pool_survives_the_death_of_every_idle_worker_in_turn", || {
-        let pool = Pool::builder().name("idle").workers(1).build().unwrap();
-        let mut killed = Vec::new();
-        while killed.len() < 8 {
-            let mut next = None;
-            wait_until("a worker is there that has its name", || {
-                next = children_of(process::id())
-                    .into_iter()
-                    .find(|pid| !killed.contains(pid) && thread_names(*pid).any(|name| name == "idle-0"));
-                next.is_some()
-            });
-            let pid = next.unwrap();
+        let (send, ready) = channel();
+        let pool = Pool::builder().workers(1).on_event(move |event| {
+            if let EventKind::WorkerReady { pid, .. } = event.kind {
+                send.send(pid).unwrap();
+            }
+        });
+        let pool = pool.build().unwrap();
+        for _ in 0..8 {
+            let pid = ready.recv().unwrap();
             kill(pid, libc::SIGKILL);
             wait_until("it is buried", || process_gone(pid));
-            killed.push(pid);
         }
         assert_eq!(pool.run(add::job(1, 2)).unwrap(), 3);
     });

@@ -284,7 +284,8 @@ fn soak() {
                 }
                 match dice.roll(20) {
                     0 => pool.restart(),
-                    1 | 2 => pool.resize(1 + dice.roll(6) as usize).unwrap(),
+                    // With one place, a few kills in a row would be as many failed starts, and the pool's end.
+                    1 | 2 => pool.resize(2 + dice.roll(5) as usize).unwrap(),
                     _ => {}
                 }
                 sizes.push((start.elapsed(), resident()));

@@ -38,19 +38,18 @@ fn nothing_happens(time: Duration) {
 /// Lets a pool of so many workers come to rest, and asserts that then nobody wakes for some time.
 fn assert_nobody_wakes(workers: usize) {
     let seconds = env::var("MPM_IDLE_SECONDS").map_or(2, |seconds| seconds.parse().unwrap());
-    let mut before = all_switches();
-    wait_until("the pool is at rest", || {
-        nothing_happens(Duration::from_millis(1_200));
-        let now = all_switches();
-        let is_at_rest = now == before;
-        before = now;
-        is_at_rest
+    let mut woken = Vec::new();
+    // The supervisor looks twice more after the last job, and a stalled machine may let it do so late. Who wakes now and then is
+    // never quiet for so long.
+    let is_quiet = (0..20).any(|_| {
+        let before = all_switches();
+        nothing_happens(Duration::from_secs(seconds));
+        // Those of the parent are the supervisor, the one that starts, and the one that passes on standard error.
+        assert!(before.len() >= workers + 3, "{before:#?}");
+        woken = all_switches().into_iter().filter(|(thread, count)| before.get(thread) != Some(count)).collect();
+        woken.is_empty()
     });
-    // Those of the parent are the supervisor, the one that starts, and the one that passes on standard error.
-    assert!(before.len() >= workers + 3, "{before:#?}");
-    nothing_happens(Duration::from_secs(seconds));
-    let woken: Vec<_> = all_switches().into_iter().filter(|(thread, count)| before.get(thread) != Some(count)).collect();
-    assert!(woken.is_empty(), "{woken:#?}");
+    assert!(is_quiet, "{woken:#?}");
 }
 
 #[mpm::test]
@@ -160,6 +159,16 @@ fn allocations_so_far() -> u64 {
 
 const JOBS: u64 = 10_000;
 
+/// Waits until all workers of a pool are there.
+fn meet(pool: &Pool, workers: usize) {
+    let folder = TempDir::new().unwrap();
+    let gate = Gate::new(folder.path(), "gate");
+    let jobs: Vec<_> = (0..workers).map(|_| pool.submit(pass::job(&gate.path())).unwrap()).collect();
+    gate.wait_for(workers as u64);
+    gate.open();
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+}
+
 /// How often this thread, and how often all of the parent, takes memory for `work`, once it has been done.
 fn counted(mut work: impl FnMut()) -> (u64, u64) {
     work();
@@ -173,6 +182,7 @@ fn jobs_one_after_the_other_take_no_memory() {
     alone("jobs_one_after_the_other_take_no_memory", || {
         for workers in worker_counts() {
             let pool = pool_of(workers);
+            meet(&pool, workers);
             let (here, all) = counted(|| (0..JOBS).for_each(|n| assert_eq!(pool.run(double::job(n)).unwrap(), 2 * n)));
             assert_eq!(here, 0, "{workers} workers, {all} on all threads");
             assert!(all < JOBS / 100, "{workers} workers, {all} on all threads");
@@ -231,7 +241,7 @@ fn bytes_per_job(pool: &Pool, workers: &[u32], jobs: u32) -> i64 {
 #[mpm::test]
 fn a_waiting_job_takes_little_memory_and_gives_it_back() {
     alone("a_waiting_job_takes_little_memory_and_gives_it_back", || {
-        let pool = Pool::builder().workers(2).queue(1 << 20).build().unwrap();
+        let pool = Pool::builder().workers(2).queue(1 << 20).unresponsive(Duration::MAX).build().unwrap();
         let workers: Vec<u32> = {
             wait_until("both are there", || children_of(process::id()).len() == 2);
             children_of(process::id())

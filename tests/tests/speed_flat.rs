@@ -219,7 +219,7 @@ fn a_kill_of_the_workers_in_front_costs_their_jobs_alone() {
 #[mpm::test]
 fn jobs_behind_workers_that_are_stopped_run_elsewhere() {
     let _watchdog = watchdog();
-    let blocked = Blocked::new(cpus());
+    let blocked = Blocked::with(cpus(), Pool::builder().unresponsive(Duration::MAX));
     let stopped: Vec<u32> = blocked.at_gates.iter().map(|job| job.report().pid.unwrap()).collect();
     stopped.iter().for_each(|worker| kill(*worker, libc::SIGSTOP));
     collected(blocked.submitted(300));

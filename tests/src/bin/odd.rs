@@ -12,7 +12,8 @@ fn add(a: u32, b: u32) -> u32 {
 
 fn main() {
     let is_worker = std::env::args().any(|arg| arg.starts_with("mpm-worker:") || arg.starts_with("mpm-template:"));
-    match std::env::var("ODD").as_deref() {
+    let way = std::env::var("ODD");
+    match way.as_deref() {
         // The worker takes another way through main than its parent did.
         Ok("forgets-in-the-worker") if is_worker => {}
         Ok("dies-before-init") if is_worker => {
@@ -30,8 +31,9 @@ fn main() {
         }
         _ => mpm::init(),
     }
-    let result =
-        Pool::builder().workers(1).start_timeout(Duration::from_millis(300)).build().and_then(|pool| Ok(pool.run(add::job(1, 2))?));
+    // One that hangs is the only one whose time is to run out.
+    let time = if way.as_deref() == Ok("hangs-before-init") { Duration::from_millis(300) } else { Duration::from_secs(60) };
+    let result = Pool::builder().workers(1).start_timeout(time).build().and_then(|pool| Ok(pool.run(add::job(1, 2))?));
     match result {
         Ok(sum) => println!("{sum}"),
         Err(error) => {

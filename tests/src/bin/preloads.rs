@@ -46,7 +46,7 @@ fn main() -> mpm::Result<()> {
     };
     let builder = match arguments.next().as_deref() {
         Some("exits") => builder.preload(exits::job()),
-        Some("hangs") => builder.preload(hangs::job()).start_timeout(Duration::from_millis(300)),
+        Some("hangs") => builder.preload(hangs::job()).start_timeout(Duration::from_secs(5)),
         Some("leaves-a-thread") => builder.preload(leaves_a_thread::job()),
         _ => builder,
     };

@@ -52,7 +52,7 @@ fn a21_exit_hooks_run(method: StartMethod) {
     pool_of_two.join();
     assert_eq!(ran(), expected);
 
-    let pool = Pool::builder().workers(1).start(method).max_jobs(2).build().unwrap();
+    let pool = Pool::builder().workers(1).start(method).grace(Duration::from_secs(3600)).max_jobs(2).build().unwrap();
     for _ in 0..3 {
         let pids = [(); 2].map(|()| pool.run(register::job(&file)).unwrap());
         assert_eq!(pids[0], pids[1]);

@@ -52,7 +52,7 @@ fn cpu_time_is_limited_and_sleep_is_not_counted(method: StartMethod) {
     let error = timed_out(pool.run(spin::job().cpu_time(ms(50))));
     assert_eq!((error.kind, error.limit), (TimeLimit::CpuTime, ms(50)));
     assert!(error.to_string().contains("limit of 50ms of CPU time"), "{error}");
-    assert_eq!(pool.run(in_steps::job(1, ms(150)).cpu_time(ms(100))).unwrap(), 1);
+    assert_eq!(pool.run(in_steps::job(1, ms(1_500)).cpu_time(ms(1_000))).unwrap(), 1);
 }
 
 /// Uses a CPU for so long.

@@ -21,7 +21,8 @@ fn h114_running_forced(method: StartMethod) {
         let job = pool.submit(arrive_and_spin::job(&gate.path(), stubborn)).unwrap();
         gate.wait_for(before + 1);
         assert!(!job.cancel(), "not forced");
-        assert!(job.abort() && job.abort(), "as long as it has not ended");
+        assert!(job.abort());
+        assert!(job.abort() || job.is_finished(), "as long as it has not ended");
         let error = job.wait().unwrap_err();
         assert!(error.is_cancelled() && error.to_string().contains("ended it and its worker"), "{error}");
         assert_ne!(pool.run(pid::job()).unwrap(), first);

@@ -151,8 +151,8 @@ fn e86_init_fails_at_first(method: StartMethod) {
 
 fn e87_on_start_times_out_by_itself(method: StartMethod) {
     // Longer than a start may take, but not longer than the job may.
-    let builder = patient(method, 1).start_timeout(Duration::from_secs(1));
-    let pool = builder.on_start(takes::job(1300)).on_start_timeout(Duration::from_secs(60)).build().unwrap();
+    let builder = patient(method, 1).start_timeout(Duration::from_secs(3));
+    let pool = builder.on_start(takes::job(3_300)).on_start_timeout(Duration::from_secs(60)).build().unwrap();
     assert_eq!(pool.run(double::job(4)).unwrap(), 8, "{method}");
     let zero = Pool::builder().on_start_timeout(Duration::ZERO).build().unwrap_err();
     assert!(zero.is_setting() && zero.to_string().contains("on_start_timeout"), "{zero}");
@@ -174,8 +174,8 @@ fn e87_on_stop_times_out_by_itself(method: StartMethod) {
     assert_eq!(told.count(), 1, "{method}");
     // Longer than the grace, but not longer than the job may take.
     let (builder, log) = listening(method, 1);
-    let builder = builder.grace(Duration::from_secs(2)).on_stop_timeout(Duration::from_secs(60));
-    let pool = builder.on_stop(takes::job(2300)).build().unwrap();
+    let builder = builder.grace(Duration::from_secs(4)).on_stop_timeout(Duration::from_secs(60));
+    let pool = builder.on_stop(takes::job(4_300)).build().unwrap();
     assert_eq!(pool.run(double::job(4)).unwrap(), 8);
     pool.join();
     let went_well = |event: &Event| matches!(&event.kind, EventKind::StopJob { outcome: Ok(()), .. });

@@ -161,12 +161,12 @@ fn those_that_fail() {
                 (Way::Fails, ["`objects::preload::Font::new` failed: the font is broken", ""]),
                 (Way::Panics, ["`objects::preload::Font::new` panicked at ", "no font today"]),
                 (Way::Dies, ["objects::preload::Font::new", "SIGKILL"]),
-                (Way::Hangs, ["objects::preload::Font::new", "2s"]),
+                (Way::Hangs, ["objects::preload::Font::new", "5s"]),
             ] {
                 let diary = Diary::new();
                 let font = Font::remote(&diary.file(), "serif".to_owned(), way);
                 // The others end by themselves, and may take their time.
-                let time = Duration::from_secs(if way == Way::Hangs { 2 } else { 60 });
+                let time = Duration::from_secs(if way == Way::Hangs { 5 } else { 60 });
                 let pool = patient().workers(2).start_timeout(time).preload(&font).start(method).build().unwrap();
                 let error = pool.run(font.draw()).unwrap_err();
                 assert!(matches!(error, JobError::PoolFailed(_)), "{method}: {error:?}");

@@ -28,7 +28,7 @@ impl Worker for Counter {
 }
 
 /// Another one, whose object is another one too.
-#[worker(on_panic = "keep", timeout = "3s", retries = 2)]
+#[worker(on_panic = "keep", timeout = "60s", retries = 2)]
 #[derive(Default)]
 pub(crate) struct Tough(u32);
 

@@ -120,18 +120,19 @@ fn with_kills_from_outside() {
         for method in StartMethod::ALL {
             let pool = build(Pool::builder().workers(2).max_jobs(2).queue(4096), method);
             assert!(pool.run(works::job(0, 0)).is_ok());
-            let jobs: Vec<_> = (0..600).map(|n| pool.submit(works::job(n, 0)).unwrap()).collect();
             let mut died = 0;
-            for (n, job) in jobs.into_iter().enumerate() {
-                if n % 10 == 0 {
-                    children_of(process::id()).iter().take(1 + n % 3).for_each(|pid| {
-                        let _ = try_kill(*pid, libc::SIGKILL);
-                    });
-                }
-                match job.wait() {
-                    Ok((value, _)) => assert_eq!(value, n as u64),
-                    Err(JobError::Died(_)) => died += 1,
-                    Err(error) => panic!("{method}: job {n}: {error}"),
+            for round in 0..60 {
+                let jobs: Vec<_> = (0..10).map(|n| (n, pool.submit(works::job(n, 0)).unwrap())).collect();
+                // So few at a time that the pool need not think that no worker can start.
+                children_of(process::id()).iter().take(1 + round % 3).for_each(|pid| {
+                    let _ = try_kill(*pid, libc::SIGKILL);
+                });
+                for (n, job) in jobs {
+                    match job.wait() {
+                        Ok((value, _)) => assert_eq!(value, n),
+                        Err(JobError::Died(_)) => died += 1,
+                        Err(error) => panic!("{method}: round {round}, job {n}: {error}"),
+                    }
                 }
             }
             assert!(died < 200, "{died}");

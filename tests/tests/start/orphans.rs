@@ -33,7 +33,7 @@ fn end(mut doomed: Doomed, folder: &Path, signal: i32) {
     let describe = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let start = std::time::Instant::now();
     while !left().is_empty() {
-        if start.elapsed().as_secs() > 20 {
+        if start.elapsed().as_secs() > 60 {
             let lines: Vec<String> = left().iter().map(describe).collect();
             left().iter().for_each(|pid| {
                 let _ = try_kill(*pid, libc::SIGKILL);
