@@ -101,8 +101,9 @@ fn the_examples_print_what_the_book_quotes() {
                 false
             }
         };
-        // Some have limits of a fraction of a second, and a machine may stall for longer.
-        assert!((0..3).any(|_| prints_it()), "{name} does not print what the book quotes:\n{quote}");
+        // These have limits of a fraction of a second, and a machine may stall for longer.
+        let tries = if ["errors", "several", "timeouts"].contains(&program) { 3 } else { 1 };
+        assert!((0..tries).any(|_| prints_it()), "{name} does not print what the book quotes:\n{quote}");
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mpm::{DidRun, JobError, Phase, Pool, worker};
-use mpm_tests::{alone, children_of, kill, wait_until, watchdog};
+use mpm_tests::{alone, children_of, kill, process_gone, wait_until, watchdog};
 
 /// Appends a line for each run and gives the number's bytes back with `extra` bytes behind them.
 #[worker]
@@ -197,6 +197,7 @@ fn random_kills_under_load_leave_every_job_exactly_one_outcome() {
             }
         }
         println!("{killed} kills, {next} jobs: {values} values, {} died with their worker", died.len());
+        assert!(children_of(std::process::id()).into_iter().all(process_gone));
         wait_until("nobody is left", || children_of(std::process::id()).is_empty());
     });
 }

@@ -114,8 +114,9 @@ fn g106_blocked_in_foreign_code(method: StartMethod) {
     let error = timed_out(pool.run(pass::job(&gate.path()).timeout(ms(20))));
     assert!(error.how.is_some() && process_gone(error.pid), "{error:?}");
     // In one that no signal but SIGKILL interrupts.
-    let error = timed_out(pool.run(pass_stubbornly::job(&gate.path()).timeout(ms(200))));
-    let is_starved = gate.arrived() == 1;
+    let stubborn = Gate::new(folder.path(), "stubborn");
+    let error = timed_out(pool.run(pass_stubbornly::job(&stubborn.path()).timeout(ms(1_500))));
+    let is_starved = stubborn.arrived() == 0;
     assert!(is_starved || error.how.and_then(|how| how.signal()) == Some(libc::SIGKILL));
     assert_eq!(pool.run(double::job(1)).unwrap(), 2, "the slot is free");
 }

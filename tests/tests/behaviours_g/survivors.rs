@@ -2,7 +2,7 @@
 
 use std::process;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mpm::{Pool, StartMethod, worker};
 use mpm_tests::{Gate, arrive_at, note_signal, noted_signal, wait_until, watchdog};
@@ -49,28 +49,24 @@ fn g107_a_worker_that_has_survived_sigterm_is_replaced(method: StartMethod) {
     let folder = TempDir::new().unwrap();
     let gate = Gate::new(folder.path(), "gate");
     let pool = hasty(method, 1).grace(Duration::from_secs(2)).build().unwrap();
-    let survivor = match pool.run(outlive_sigterm::job(&gate.path(), Duration::ZERO).timeout(ms(10))) {
-        Ok(pid) => pid,
-        // As above.
-        error => timed_out(error).pid,
-    };
-    assert_ne!(pool.run(pid::job()).unwrap(), survivor);
+    // As above, but not each time.
+    let survivor = (0..4).find_map(|_| pool.run(outlive_sigterm::job(&gate.path(), Duration::ZERO).timeout(ms(10))).ok());
+    assert_ne!(pool.run(pid::job()).unwrap(), survivor.expect("its value counts"));
 }
 
 #[mpm::test]
 fn g107_a_shutdown_hurries_what_has_survived_sigterm() {
     let _watchdog = watchdog();
     let folder = TempDir::new().unwrap();
-    let gate = Gate::new(folder.path(), "gate");
-    // Its own SIGKILL would come after it has returned.
-    let pool = Pool::builder().workers(1).grace(Duration::from_secs(8)).unresponsive(Duration::MAX).build().unwrap();
-    let job = pool.submit(outlive_sigterm::job(&gate.path(), Duration::from_secs(3)).timeout(ms(10))).unwrap();
-    gate.wait_for(1);
-    let asked = Instant::now();
-    pool.shutdown(ms(100));
-    match job.wait() {
-        // The machine has stalled.
-        Ok(_) => assert!(asked.elapsed() >= Duration::from_secs(2)),
-        error => assert_eq!(timed_out(error).how.and_then(|how| how.signal()), Some(libc::SIGKILL)),
-    }
+    let is_hurried = |round: u32| {
+        let gate = Gate::new(folder.path(), &format!("gate-{round}"));
+        // Its own SIGKILL would come after it has returned.
+        let pool = Pool::builder().workers(1).grace(Duration::from_secs(8)).unresponsive(Duration::MAX).build().unwrap();
+        let job = pool.submit(outlive_sigterm::job(&gate.path(), Duration::from_secs(3)).timeout(ms(10))).unwrap();
+        gate.wait_for(1);
+        pool.shutdown(ms(100));
+        job.wait().is_err_and(|error| timed_out::<u32>(Err(error)).how.and_then(|how| how.signal()) == Some(libc::SIGKILL))
+    };
+    // Who is not hurried returns each time; on a machine that stalls for 3 s, this one does once.
+    assert!((0..3).any(is_hurried));
 }
